@@ -1,0 +1,120 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps credentials of DigitalOcean Kubernetes clusters fresh in Secrets.
+#[derive(Debug, Parser)]
+#[command(name = "do-cluster-access", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator against the cluster of KUBECONFIG, or the one that it runs in
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinitions as YAML
+    Crd,
+}
+
+/// Flags of `run`. Each can be given by the environment variable in brackets as well.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Base URL of DigitalOcean's API: https, or http to a loopback address
+    #[arg(long, env = "DIGITALOCEAN_API_URL", default_value = "https://api.digitalocean.com", value_name = "URL")]
+    pub digitalocean_api_url: String,
+
+    /// Requests per minute that DigitalOcean allows one API token
+    #[arg(long, env = "DO_CLUSTER_ACCESS_DIGITALOCEAN_REQUESTS_PER_MINUTE", default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub digitalocean_requests_per_minute: u32,
+
+    /// Requests per hour that DigitalOcean allows one API token
+    #[arg(long, env = "DO_CLUSTER_ACCESS_DIGITALOCEAN_REQUESTS_PER_HOUR", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    pub digitalocean_requests_per_hour: u32,
+
+    /// Namespace of the operator itself: holds the leader's lease
+    #[arg(long, env = "POD_NAMESPACE", default_value = "do-cluster-access", value_name = "NAMESPACE")]
+    pub operator_namespace: String,
+
+    /// Namespace to watch; repeat for several, leave out for all
+    #[arg(long = "watch-namespace", env = "WATCH_NAMESPACE", value_delimiter = ',', value_name = "NAMESPACE")]
+    pub watch_namespaces: Vec<String>,
+
+    /// Accesses that are worked on at the same time
+    #[arg(long, env = "DO_CLUSTER_ACCESS_WORKERS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    pub workers: u16,
+
+    /// Work only while holding the lease, so that several replicas can run
+    #[arg(long, env = "DO_CLUSTER_ACCESS_LEADER_ELECT", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
+    pub leader_elect: bool,
+
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "DO_CLUSTER_ACCESS_ADMIN_ADDRESS", default_value = "[::]:8080", value_name = "ADDRESS")]
+    pub admin_address: SocketAddr,
+
+    /// Form of the log on standard error
+    #[arg(long, env = "DO_CLUSTER_ACCESS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or directives such as `info,do_cluster_access=debug`
+    #[arg(long, env = "DO_CLUSTER_ACCESS_LOG_FILTER", default_value = "info", value_name = "FILTER")]
+    pub log_filter: String,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line of text an event.
+    Text,
+    /// A JSON object an event.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run(arguments: &[&str]) -> RunArgs {
+        let line = ["do-cluster-access", "run"].into_iter().chain(arguments.iter().copied());
+        match Cli::try_parse_from(line).map(|cli| cli.command) {
+            Ok(Command::Run(arguments)) => *arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn booleans_are_switched_off_with_an_equals_sign() {
+        assert!(run(&[]).leader_elect);
+        assert!(run(&["--leader-elect"]).leader_elect);
+        assert!(!run(&["--leader-elect=false"]).leader_elect);
+    }
+
+    #[test]
+    fn namespaces_are_given_one_by_one_or_joined_by_commas() {
+        let repeated = run(&["--watch-namespace=a", "--watch-namespace=b"]);
+        assert_eq!(repeated.watch_namespaces, ["a", "b"]);
+        assert_eq!(run(&["--watch-namespace=a,b"]).watch_namespaces, ["a", "b"]);
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for argument in run.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let named = argument.get_env().is_some() || argument.get_id() == "version";
+            assert!(named, "{} has none", argument.get_id());
+        }
+    }
+}

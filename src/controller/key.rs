@@ -1,0 +1,63 @@
+//! What the queue holds.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of `name` in `namespace`.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Where an API token is kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenSource {
+    /// Namespace of the Secret.
+    pub namespace: Arc<str>,
+    /// Name of the Secret.
+    pub name: Arc<str>,
+    /// Key in the Secret.
+    pub key: Arc<str>,
+}
+
+impl fmt::Display for TokenSource {
+    /// The label `account` of metrics: namespace/secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One thing to look after; at most one run at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// An API token and the list of clusters that it sees.
+    Token(TokenSource),
+    /// An access.
+    Access(ObjectKey),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(source) => write!(formatter, "token {source}"),
+            Self::Access(key) => write!(formatter, "access {key}"),
+        }
+    }
+}

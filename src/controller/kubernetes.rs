@@ -1,0 +1,215 @@
+//! The management cluster's API server: the third door to the outside. Every call has a deadline and
+//! is made once; when to try again is decided elsewhere.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::{Value, json};
+
+use crate::api::{DOClusterAccess, DOClusterAccessStatus};
+use crate::outputs::{DesiredSecret, FIELD_MANAGER, FoundMetadata, FoundSecret};
+
+/// How long one request may take, the body included.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// `resourceVersion` that no object has: an apply with it creates, or conflicts with whatever is
+/// there, even when it is forced.
+const NEVER_A_VERSION: &str = "1";
+
+/// A request that did not succeed.
+#[derive(Debug)]
+pub struct ApiError {
+    /// What that means for us.
+    pub kind: ApiErrorKind,
+    message: String,
+}
+
+/// What a failed request means for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiErrorKind {
+    /// 404.
+    NotFound,
+    /// A precondition does not hold any more: what we saw is not what is there.
+    Conflict,
+    /// The API server understood and refused: the status code.
+    Refused(u16),
+    /// No answer, or none that tells whether the request took effect.
+    Unavailable,
+}
+
+impl fmt::Display for ApiError {
+    /// For the log: an API server's message may hold counts and names.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl From<kube::Error> for ApiError {
+    fn from(error: kube::Error) -> Self {
+        let kind = match &error {
+            kube::Error::Api(status) => match status.code {
+                404 => ApiErrorKind::NotFound,
+                409 => ApiErrorKind::Conflict,
+                429 | 500.. => ApiErrorKind::Unavailable,
+                code => ApiErrorKind::Refused(code),
+            },
+            _ => ApiErrorKind::Unavailable,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+/// The requests that the operator makes.
+#[derive(Clone)]
+pub struct Kubernetes {
+    client: Client,
+}
+
+impl Kubernetes {
+    /// Through `client`, which must not retry by itself.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The client, for watches.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Reads a Secret; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the API server refuses or does not answer.
+    pub async fn read_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<FoundSecret>, ApiError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = within_deadline(secrets.get_opt(name)).await?;
+        Ok(secret.and_then(FoundSecret::new))
+    }
+
+    /// Creates `desired`, or conflicts with whatever has that name.
+    ///
+    /// # Errors
+    /// [`ApiErrorKind::Conflict`] where there is such a Secret; otherwise as for any write.
+    pub async fn create_secret(&self, desired: &DesiredSecret) -> Result<FoundMetadata, ApiError> {
+        self.apply(desired, &[("resourceVersion", NEVER_A_VERSION)]).await
+    }
+
+    /// Updates the Secret that was `found`, in place.
+    ///
+    /// # Errors
+    /// [`ApiErrorKind::Conflict`] where it is not there any more, is another one or has changed;
+    /// otherwise as for any write.
+    pub async fn update_secret(
+        &self,
+        desired: &DesiredSecret,
+        found: &FoundMetadata,
+    ) -> Result<FoundMetadata, ApiError> {
+        let preconditions = [
+            ("uid", found.uid.as_str()),
+            ("resourceVersion", found.resource_version.as_str()),
+        ];
+        self.apply(desired, &preconditions).await.map_err(|mut error| {
+            // With the uid of an object that is gone, an apply is an invalid creation.
+            if error.kind == ApiErrorKind::NotFound {
+                error.kind = ApiErrorKind::Conflict;
+            }
+            error
+        })
+    }
+
+    async fn apply(
+        &self,
+        desired: &DesiredSecret,
+        preconditions: &[(&str, &str)],
+    ) -> Result<FoundMetadata, ApiError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &desired.namespace);
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let patch = Patch::Apply(desired.apply_body(preconditions));
+        let applied =
+            within_deadline(secrets.patch_metadata(&desired.name, &parameters, &patch)).await?;
+        FoundMetadata::new(&applied.metadata).ok_or_else(|| ApiError {
+            kind: ApiErrorKind::Unavailable,
+            message: "the API server answered a write without uid or resourceVersion".to_string(),
+        })
+    }
+
+    /// Deletes exactly the Secret that was `found`.
+    ///
+    /// # Errors
+    /// [`ApiErrorKind::Conflict`] where it has changed; otherwise as for any write. That it is gone
+    /// already is no error.
+    pub async fn delete_secret(&self, found: &FoundMetadata) -> Result<(), ApiError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &found.namespace);
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(found.uid.clone()),
+                resource_version: Some(found.resource_version.clone()),
+            }),
+            ..DeleteParams::background()
+        };
+        match within_deadline(secrets.delete(&found.name, &parameters)).await {
+            Err(error) if error.kind != ApiErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the whole status of the access with this UID. A namesake is not touched: it has
+    /// another UID, and the API server answers with a conflict.
+    ///
+    /// # Errors
+    /// As for any write.
+    pub async fn apply_status(
+        &self,
+        access: &DOClusterAccess,
+        status: &DOClusterAccessStatus,
+    ) -> Result<DOClusterAccess, ApiError> {
+        let metadata = &access.metadata;
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let accesses: Api<DOClusterAccess> = Api::namespaced(self.client.clone(), namespace);
+        let body = json!({
+            "apiVersion": "doclusteraccess.dev/v1alpha1",
+            "kind": "DOClusterAccess",
+            "metadata": { "namespace": namespace, "name": name, "uid": metadata.uid },
+            "status": status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        within_deadline(accesses.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
+            .await
+    }
+
+    /// Creates an event.
+    ///
+    /// # Errors
+    /// As for any write.
+    pub async fn create_event(&self, event: &Event) -> Result<(), ApiError> {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        within_deadline(events.create(&PostParams::default(), event)).await.map(|_| ())
+    }
+}
+
+async fn within_deadline<T>(
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(DEADLINE, request).await {
+        Ok(answer) => answer.map_err(ApiError::from),
+        Err(_) => Err(ApiError {
+            kind: ApiErrorKind::Unavailable,
+            message: format!("the API server did not answer within {} s", DEADLINE.as_secs()),
+        }),
+    }
+}

@@ -1,0 +1,266 @@
+//! The loop: watches wake keys, an ordered queue hands them to workers, and each run says when the
+//! key is to come again.
+//!
+//! A run for an access reads as a story ([`reconcile`]): observe → decide → issue → verify → publish
+//! → report. A run for an API token ([`tend`]) reads the token's Secret and the list of its clusters,
+//! which is also the probe of a token that does not work; accesses never wait inside a run, they are
+//! woken.
+
+mod cache;
+mod context;
+mod events;
+mod gate;
+mod issue;
+mod key;
+mod kubernetes;
+pub mod lease;
+mod memory;
+mod observe;
+mod publish;
+mod queue;
+mod reconcile;
+mod report;
+mod subject;
+mod tend;
+mod tokens;
+mod verify;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{Instrument, debug, error, info, info_span};
+
+pub use context::{Context, Doors};
+pub use events::Events;
+pub use key::{Key, ObjectKey, TokenSource};
+
+use lease::Leadership;
+use queue::{Deadline, Queue};
+use watch::{ToldStream, Watches};
+
+use crate::metrics::{Metrics, RunResult};
+use crate::redaction::Redaction;
+use crate::rotation::EpochSeconds;
+
+/// How long one run may take.
+const RUN_DEADLINE: Duration = Duration::from_secs(90);
+/// How soon a run that was cut short, or panicked, is repeated, in seconds.
+const REPEAT_SECONDS: i64 = 30;
+/// The loop turns at least this often: liveness is measured by it.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
+/// How long runs in progress may go on after the order to stop.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What the loop is told at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespaces to watch; all where there are none.
+    pub watch_namespaces: Vec<String>,
+    /// Runs at the same time.
+    pub workers: usize,
+    /// Name of this process in events.
+    pub instance: String,
+}
+
+/// What the outside may know of the loop.
+#[derive(Debug, Default)]
+pub struct Health {
+    synced: AtomicBool,
+    last_turn: AtomicI64,
+}
+
+impl Health {
+    /// Whether every watch has told all there is.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Relaxed)
+    }
+
+    /// When the loop turned last, in whole seconds by the operator's clock; 0 before the first time.
+    #[must_use]
+    pub fn last_turn(&self) -> EpochSeconds {
+        self.last_turn.load(Ordering::Relaxed)
+    }
+}
+
+/// The operator, ready to run.
+pub struct Controller {
+    context: Arc<Context>,
+    woken: mpsc::UnboundedReceiver<(Key, Deadline)>,
+    watches: Watches,
+    told: ToldStream,
+    queue: Queue<Key>,
+    runs: JoinSet<Option<EpochSeconds>>,
+    running: BTreeMap<Id, Key>,
+    health: Arc<Health>,
+    workers: usize,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop, and runs in progress have ended.
+    Stopped,
+    /// Leadership was lost: nothing may be written any more.
+    LeadershipLost,
+}
+
+impl Controller {
+    /// An operator that reaches the outside through `doors` alone.
+    #[must_use]
+    pub fn new(
+        doors: Doors,
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+        redaction: Redaction,
+    ) -> Self {
+        let (events, waiting) = Events::channel(&settings.instance);
+        let (watches, told) = Watches::start(&doors.kubernetes, &settings.watch_namespaces);
+        let (context, woken) = Context::new(doors, events, metrics, redaction);
+        tokio::spawn(events::deliver(context.kubernetes.clone(), waiting));
+        Self {
+            context,
+            woken,
+            watches,
+            told,
+            queue: Queue::default(),
+            runs: JoinSet::new(),
+            running: BTreeMap::new(),
+            health: Arc::default(),
+            workers: settings.workers.max(1),
+        }
+    }
+
+    /// What runs share; for metrics.
+    #[must_use]
+    pub fn context(&self) -> Arc<Context> {
+        self.context.clone()
+    }
+
+    /// What the outside may know.
+    #[must_use]
+    pub fn health(&self) -> Arc<Health> {
+        self.health.clone()
+    }
+
+    /// Runs until `stop` turns true or leadership is lost. Works only while `leadership` says so;
+    /// the caches are kept current all along.
+    pub async fn run(
+        mut self,
+        mut leadership: channel::Receiver<Leadership>,
+        mut stop: channel::Receiver<bool>,
+    ) -> Ended {
+        loop {
+            self.health.last_turn.store(self.context.clock.now_seconds(), Ordering::Relaxed);
+            let idle = match *leadership.borrow_and_update() {
+                Leadership::Lost => {
+                    self.runs.abort_all();
+                    return Ended::LeadershipLost;
+                }
+                // An empty cache would make every output look missing.
+                Leadership::Leading if self.watches.are_synced() => self.start_runs(),
+                Leadership::Leading | Leadership::Following => false,
+            };
+            let turn = Instant::now() + LONGEST_TURN;
+            let next = self.queue.next_wake().filter(|_| idle).map_or(turn, |at| at.min(turn));
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = leadership.changed() => {}
+                Some(done) = self.runs.join_next_with_id() => self.finish(done),
+                Some((key, deadline)) = self.woken.recv() => self.queue.wake(key, deadline),
+                Some(told) = self.told.next() => self.take_over(told),
+                () = sleep_until(next) => {}
+            }
+        }
+        info!(runs = self.runs.len(), "stopping: no new work, waiting for what is in progress");
+        let drained = timeout(DRAIN_DEADLINE, async {
+            while self.runs.join_next().await.is_some() {}
+        });
+        if drained.await.is_err() {
+            info!(runs = self.runs.len(), "runs in progress took too long and are cut short");
+        }
+        Ended::Stopped
+    }
+
+    fn take_over(&mut self, told: watch::Told) {
+        for key in self.watches.take_over(&self.context, told) {
+            let deadline = self.context.deadline(&key);
+            self.queue.wake(key, deadline);
+        }
+        if !self.health.is_synced() && self.watches.are_synced() {
+            info!("the watches are synced");
+            self.health.synced.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Starts what can run; says whether a worker is left without work.
+    fn start_runs(&mut self) -> bool {
+        while self.runs.len() < self.workers {
+            let Some(key) = self.queue.pop(Instant::now()) else {
+                return true;
+            };
+            let span = match &key {
+                Key::Access(key) => info_span!("reconcile", access = %key),
+                Key::Token(source) => info_span!("tend", token = %source),
+            };
+            let run = run(self.context.clone(), key.clone()).instrument(span);
+            let id = self.runs.spawn(run).id();
+            self.running.insert(id, key);
+        }
+        false
+    }
+
+    fn finish(&mut self, done: Result<(Id, Option<EpochSeconds>), JoinError>) {
+        let (id, next) = match done {
+            Ok((id, next)) => (id, next),
+            Err(failure) => {
+                error!(%failure, "a run panicked: this is a defect, please report it");
+                self.context.metrics.count_run(RunResult::Panicked);
+                (failure.id(), Some(self.context.clock.now_seconds() + REPEAT_SECONDS))
+            }
+        };
+        let Some(key) = self.running.remove(&id) else {
+            return;
+        };
+        let next = next.map(|at| (self.instant(at), self.context.deadline(&key)));
+        self.queue.finish(key, next);
+    }
+
+    /// The instant at which the clock will show `at`; never now.
+    fn instant(&self, at: EpochSeconds) -> Instant {
+        let now = self.context.clock.now();
+        let wait = i128::from(at) * 1_000_000_000 - now.as_nanosecond();
+        let wait = u64::try_from(wait).map_or(Duration::ZERO, Duration::from_nanos);
+        Instant::now() + wait.max(Duration::from_millis(1))
+    }
+}
+
+async fn run(context: Arc<Context>, key: Key) -> Option<EpochSeconds> {
+    let began = Instant::now();
+    let (next, result) = match timeout(RUN_DEADLINE, work(&context, &key)).await {
+        Ok(next) => (next, RunResult::Done),
+        Err(_) => {
+            error!(%key, "a run took too long and was cut short");
+            (Some(context.clock.now_seconds() + REPEAT_SECONDS), RunResult::TimedOut)
+        }
+    };
+    context.metrics.count_run(result);
+    context.metrics.observe_run(began.elapsed());
+    debug!(%key, ?next, "run ended");
+    next
+}
+
+async fn work(context: &Context, key: &Key) -> Option<EpochSeconds> {
+    match key {
+        Key::Access(key) => reconcile::reconcile(context, key).await,
+        Key::Token(source) => tend::tend(context, source).await,
+    }
+}

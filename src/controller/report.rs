@@ -1,0 +1,242 @@
+//! Reporting: status, events and the log tell what happened.
+
+use tracing::{debug, info, warn};
+
+use super::context::Context;
+use super::events::Notice;
+use super::key::Key;
+use super::kubernetes::ApiErrorKind;
+use super::memory::{HeldCredential, Memory};
+use super::observe::Observation;
+use super::subject::Subject;
+use crate::api::{
+    ClusterStatus, ConditionStatus, ConditionType, DOClusterAccess, DOClusterAccessStatus,
+    EventType, OutputStatus, Reason,
+};
+use crate::outputs::rfc3339;
+use crate::rotation::{Decision, EpochSeconds, IssueReason, Observed, OutputState, decide};
+use crate::status::{Finding, Outcome, Verification};
+
+/// How soon a status that could not be written is tried again, in seconds.
+const STATUS_RETRY_SECONDS: i64 = 10;
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Why it failed, where that is not the failure in memory.
+    pub finding: Option<Finding>,
+    /// What the cluster said of what was published.
+    pub verification: Option<Verification>,
+    /// Facts of the cluster.
+    pub cluster: Option<ClusterStatus>,
+    /// The time.
+    pub now: EpochSeconds,
+}
+
+/// Writes the status where it differs from the one that is there, and tells of a change by an event.
+/// Returns when to run again if it could not be written.
+pub async fn report(
+    context: &Context,
+    subject: &Subject,
+    memory: &mut Memory,
+    found: &Observation,
+    attempt: Attempt,
+) -> Option<EpochSeconds> {
+    let observed = found.summary(subject, memory);
+    if is_settled(subject, &observed, attempt.now) {
+        memory.failure = None;
+        memory.held = None;
+        memory.draft = None;
+    }
+    let now = attempt.now;
+    let previous = subject.status();
+    let outcome = Outcome {
+        wanted: &subject.wanted,
+        observed: &observed,
+        outputs: written(subject, found),
+        synced: synced(subject, memory, found, attempt.finding),
+        verification: attempt.verification,
+        cluster: attempt.cluster,
+        now,
+    };
+    let status = outcome.status(&previous);
+    count_expired(context, memory, &observed, now);
+    if status == previous {
+        return None;
+    }
+    tell(context, subject, &previous, &outcome.synced);
+    write(context, subject, &status, now).await
+}
+
+/// Whether nothing is left to do: what went wrong before is over.
+fn is_settled(subject: &Subject, observed: &Observed, now: EpochSeconds) -> bool {
+    let afresh = Observed { failure: None, held: None, obstacle: None, ..observed.clone() };
+    matches!(decide(&subject.wanted, &afresh, now), Decision::Wait { .. })
+        && !observed.outputs.iter().any(|output| {
+            matches!(output, OutputState::Conflict { .. } | OutputState::Unsupported)
+        })
+}
+
+fn synced(
+    subject: &Subject,
+    memory: &Memory,
+    found: &Observation,
+    finding: Option<Finding>,
+) -> Finding {
+    if subject.wanted.suspend {
+        return Finding::of(Reason::Suspended);
+    }
+    let attempt = subject.wanted.attempt();
+    let failure = memory.failure.as_ref().filter(|failure| failure.attempt == attempt);
+    let failed = failure.map(|failure| Finding {
+        subject: failure.subject.clone(),
+        ..Finding::of(failure.reason)
+    });
+    let refused = || {
+        let (reason, subject) = first_refused(subject, found)?;
+        Some(Finding { subject: Some(subject), ..Finding::of(reason) })
+    };
+    let mut finding =
+        finding.or(failed).or_else(refused).unwrap_or_else(|| Finding::of(Reason::UpToDate));
+    if finding.reason == Reason::SecretConflict && only_passing_conflicts(found) {
+        finding.stalls = false;
+    }
+    finding
+}
+
+/// The first output that cannot be written, if there is one: why, and what to say of it.
+#[must_use]
+pub fn first_refused(subject: &Subject, found: &Observation) -> Option<(Reason, String)> {
+    subject.outputs.iter().zip(&found.outputs).find_map(|(output, place)| {
+        let name = &output.secret_name;
+        match place.state {
+            OutputState::Conflict { .. } => {
+                Some((Reason::SecretConflict, format!("Secret {name}")))
+            }
+            OutputState::Unsupported => Some((
+                Reason::FormatNotSupported,
+                format!("Output {name}, format {:?}", output.format),
+            )),
+            _ => None,
+        }
+    })
+}
+
+fn only_passing_conflicts(found: &Observation) -> bool {
+    found.outputs.iter().all(|place| !matches!(place.state, OutputState::Conflict { passing: false }))
+}
+
+fn written(subject: &Subject, found: &Observation) -> Vec<OutputStatus> {
+    let outputs = subject.outputs.iter().zip(&found.outputs);
+    outputs
+        .filter(|(_, place)| matches!(place.state, OutputState::Intact { .. }))
+        .filter_map(|(output, place)| {
+            let marks = place.metadata.as_ref()?.marks.as_ref()?;
+            Some(OutputStatus {
+                secret_name: output.secret_name.clone(),
+                content_hash: marks.content_hash.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Counts the seconds for which a published credential was left expired.
+fn count_expired(context: &Context, memory: &mut Memory, observed: &Observed, now: EpochSeconds) {
+    let expired_at = observed.published().map(|issue| issue.expires_at).filter(|at| *at <= now);
+    if let Some(expired_at) = expired_at {
+        let since = memory.expired_counted_until.unwrap_or(expired_at).max(expired_at);
+        context.metrics.count_expired(now - since);
+    }
+    memory.expired_counted_until = expired_at.map(|_| now);
+}
+
+fn tell(
+    context: &Context,
+    subject: &Subject,
+    previous: &DOClusterAccessStatus,
+    synced: &Finding,
+) {
+    let before = previous
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Synced.as_str());
+    if before.is_some_and(|condition| condition.reason == synced.reason.as_str()) {
+        return;
+    }
+    let reason = synced.reason.as_str();
+    match synced.reason.status() {
+        ConditionStatus::False => {
+            warn!(access = %subject.key, reason, message = synced.message(), "not synced");
+            let notice = Notice {
+                event_type: synced.reason.event_type(),
+                reason,
+                action: "Synchronize",
+                note: synced.message(),
+            };
+            context.events.send(&subject.access, context.clock.now(), &notice);
+        }
+        ConditionStatus::True
+            if before.is_some_and(|condition| condition.status == ConditionStatus::False.as_str()) =>
+        {
+            info!(access = %subject.key, "recovered");
+        }
+        _ => debug!(access = %subject.key, reason, "synced"),
+    }
+}
+
+/// Tells of a credential that was published. After a failure, that is the recovery.
+pub fn issued(context: &Context, subject: &Subject, held: &HeldCredential) {
+    let expires_at = rfc3339(held.material.issue.expires_at);
+    let cluster = held.cluster.name.as_deref().unwrap_or_default();
+    let (reason, verb) = match held.reason {
+        IssueReason::First => ("Issued", "issued"),
+        _ => ("Renewed", "renewed"),
+    };
+    info!(access = %subject.key, cluster, why = held.reason.as_str(), expires_at, "credential {verb}");
+    let notice = Notice {
+        event_type: EventType::Normal,
+        reason,
+        action: "Issue",
+        note: format!(
+            "Credential for cluster {cluster} {verb} ({}); it expires at {expires_at}",
+            held.reason.as_str()
+        ),
+    };
+    context.events.send(&subject.access, context.clock.now(), &notice);
+}
+
+async fn write(
+    context: &Context,
+    subject: &Subject,
+    status: &DOClusterAccessStatus,
+    now: EpochSeconds,
+) -> Option<EpochSeconds> {
+    match context.kubernetes.apply_status(&subject.access, status).await {
+        Ok(written) => {
+            take_over(context, subject, written);
+            None
+        }
+        // It was deleted, or deleted and made again: the watch tells.
+        Err(error) if matches!(error.kind, ApiErrorKind::Conflict | ApiErrorKind::NotFound) => {
+            debug!(access = %subject.key, %error, "the status belongs to an access that is gone");
+            None
+        }
+        Err(error) => {
+            warn!(access = %subject.key, %error, "the status could not be written");
+            Some(now + STATUS_RETRY_SECONDS)
+        }
+    }
+}
+
+/// The answer to our own write is what the watch will tell in a moment: knowing it now saves a run.
+/// It may hold more than our write, though: then the run is needed.
+fn take_over(context: &Context, subject: &Subject, mut written: DOClusterAccess) {
+    super::watch::strip(&mut written.metadata);
+    let changed = written.spec != subject.access.spec
+        || written.metadata.annotations != subject.access.metadata.annotations
+        || written.metadata.deletion_timestamp != subject.access.metadata.deletion_timestamp;
+    context.caches().accesses.observe(&subject.key, written);
+    if changed {
+        context.wake(Key::Access(subject.key.clone()));
+    }
+}

@@ -1,0 +1,218 @@
+//! API tokens: where each is kept, what clusters it sees, and whether DigitalOcean serves it.
+//!
+//! Whatever is wrong with a token, or with DigitalOcean as a whole, is found out once a token and not
+//! once an access: the accesses are told, and wait to be woken. State only; [`super::tend`] acts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::gate::Gate;
+use super::key::{ObjectKey, TokenSource};
+use crate::api::Reason;
+use crate::digitalocean::{ApiToken, Cluster, TokenFingerprint};
+use crate::rotation::EpochSeconds;
+
+/// Oldest list that an issue relies on, in seconds.
+pub const LIST_FRESH_SECONDS: i64 = 300;
+/// Oldest list that a name is looked for in again, in seconds.
+pub const NAME_LIST_FRESH_SECONDS: i64 = 30;
+/// Age at which the list is read again while anybody uses the token, in seconds.
+pub const LIST_REFRESH_SECONDS: i64 = 1800;
+/// How often the Secret of a token that does not work is read again, in seconds.
+pub const SECRET_REREAD_SECONDS: i64 = 30;
+
+/// Every API token in use.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    attached: BTreeMap<ObjectKey, TokenSource>,
+    sources: BTreeMap<TokenSource, Source>,
+    accounts: BTreeMap<TokenFingerprint, Account>,
+}
+
+/// A place where a token is kept.
+#[derive(Debug, Default)]
+pub struct Source {
+    users: BTreeSet<ObjectKey>,
+    waiting: BTreeSet<ObjectKey>,
+    /// What the Secret held when it was read last; `None` before.
+    pub held: Option<Result<ApiToken, Reason>>,
+    /// When the Secret was read last.
+    pub read_at: EpochSeconds,
+    /// Lists older than this are to be read again.
+    pub list_wanted_since: EpochSeconds,
+}
+
+/// What is known of a token value, wherever it is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// Its clusters, complete; `None` before the first list.
+    pub clusters: Option<Arc<Vec<Cluster>>>,
+    /// When the request for that list began.
+    pub listed_at: EpochSeconds,
+    /// Whether DigitalOcean serves it.
+    pub gate: Gate,
+    /// A list call is under way.
+    pub listing: bool,
+    /// `ratelimit-remaining` of the last answer.
+    pub remaining: Option<u32>,
+}
+
+/// What an access can count on.
+#[derive(Debug, Clone)]
+pub enum TokenView {
+    /// The token works as far as known.
+    Usable(UsableToken),
+    /// Nothing is known yet, or not recently enough: [`Tokens::request`] and be woken.
+    Unknown,
+    /// It does not work.
+    Blocked {
+        /// Why.
+        reason: Reason,
+        /// When that is looked into again.
+        until: EpochSeconds,
+    },
+}
+
+/// A token and what it sees.
+#[derive(Debug, Clone)]
+pub struct UsableToken {
+    /// The token.
+    pub token: ApiToken,
+    /// Its clusters.
+    pub clusters: Arc<Vec<Cluster>>,
+    /// When they were listed.
+    pub listed_at: EpochSeconds,
+    /// When the last outage of this token ended.
+    pub recovered_at: Option<EpochSeconds>,
+}
+
+impl Tokens {
+    /// What `source` offers now; lists from before `list_since` do not count.
+    #[must_use]
+    pub fn view(&self, source: &TokenSource, list_since: EpochSeconds) -> TokenView {
+        let Some(Source { held: Some(held), read_at, .. }) = self.sources.get(source) else {
+            return TokenView::Unknown;
+        };
+        let token = match held {
+            Ok(token) => token,
+            Err(reason) => {
+                let until = read_at + SECRET_REREAD_SECONDS;
+                return TokenView::Blocked { reason: *reason, until };
+            }
+        };
+        let Some(account) = self.accounts.get(&token.fingerprint()) else {
+            return TokenView::Unknown;
+        };
+        if let Some((reason, until)) = account.gate.closed() {
+            return TokenView::Blocked { reason, until };
+        }
+        match &account.clusters {
+            Some(clusters) if account.listed_at >= list_since => TokenView::Usable(UsableToken {
+                token: token.clone(),
+                clusters: clusters.clone(),
+                listed_at: account.listed_at,
+                recovered_at: account.gate.recovered_at(),
+            }),
+            _ => TokenView::Unknown,
+        }
+    }
+
+    /// The clusters of `source` as listed last, however long ago.
+    #[must_use]
+    pub fn last_list(&self, source: &TokenSource) -> Option<(Arc<Vec<Cluster>>, EpochSeconds)> {
+        let account = self.account(source)?;
+        Some((account.clusters.clone()?, account.listed_at))
+    }
+
+    /// Notes that `user` needs `source`, and no other.
+    pub fn attach(&mut self, user: &ObjectKey, source: &TokenSource) {
+        if self.attached.get(user) == Some(source) {
+            return;
+        }
+        self.detach(user);
+        self.attached.insert(user.clone(), source.clone());
+        self.sources.entry(source.clone()).or_default().users.insert(user.clone());
+    }
+
+    /// Notes that `user` needs no token any more.
+    pub fn detach(&mut self, user: &ObjectKey) {
+        let Some(name) = self.attached.remove(user) else {
+            return;
+        };
+        if let Some(source) = self.sources.get_mut(&name) {
+            source.users.remove(user);
+            source.waiting.remove(user);
+            if source.users.is_empty() {
+                self.sources.remove(&name);
+                self.forget_unused_accounts();
+            }
+        }
+    }
+
+    /// Asks for a list from `list_since` or later; `user` is woken when there is one, or when it is
+    /// known why there is none.
+    pub fn request(&mut self, user: &ObjectKey, source: &TokenSource, list_since: EpochSeconds) {
+        let source = self.sources.entry(source.clone()).or_default();
+        source.waiting.insert(user.clone());
+        source.list_wanted_since = source.list_wanted_since.max(list_since);
+    }
+
+    /// A source in use.
+    pub fn source_mut(&mut self, source: &TokenSource) -> Option<&mut Source> {
+        self.sources.get_mut(source)
+    }
+
+    /// The account of the token that `source` holds.
+    #[must_use]
+    pub fn account(&self, source: &TokenSource) -> Option<&Account> {
+        let held = self.sources.get(source)?.held.as_ref()?;
+        self.accounts.get(&held.as_ref().ok()?.fingerprint())
+    }
+
+    /// The account of the token that `source` holds, made if need be.
+    pub fn account_mut(&mut self, source: &TokenSource) -> Option<&mut Account> {
+        let held = self.sources.get(source)?.held.as_ref()?;
+        let fingerprint = held.as_ref().ok()?.fingerprint();
+        Some(self.accounts.entry(fingerprint).or_default())
+    }
+
+    /// The sources that hold the same token as `source`, itself included.
+    #[must_use]
+    pub fn sharing(&self, source: &TokenSource) -> Vec<TokenSource> {
+        let fingerprint = |source: &Source| match &source.held {
+            Some(Ok(token)) => Some(token.fingerprint()),
+            _ => None,
+        };
+        let Some(wanted) = self.sources.get(source).and_then(fingerprint) else {
+            return vec![source.clone()];
+        };
+        let same = self.sources.iter().filter(|(_, other)| fingerprint(other) == Some(wanted));
+        same.map(|(source, _)| source.clone()).collect()
+    }
+
+    /// The accesses that use `source`.
+    #[must_use]
+    pub fn users(&self, source: &TokenSource) -> Vec<ObjectKey> {
+        self.sources.get(source).map(|source| source.users.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The accesses that wait for `source`; they are no longer waiting afterwards.
+    pub fn take_waiting(&mut self, source: &TokenSource) -> Vec<ObjectKey> {
+        let source = self.sources.get_mut(source);
+        source.map(|source| std::mem::take(&mut source.waiting).into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Every account in use, with a source that holds its token: for metrics.
+    pub fn accounts(&self) -> impl Iterator<Item = (&TokenSource, &Account)> {
+        self.sources.keys().filter_map(|source| Some((source, self.account(source)?)))
+    }
+
+    fn forget_unused_accounts(&mut self) {
+        let used: BTreeSet<_> = self
+            .sources
+            .values()
+            .filter_map(|source| Some(source.held.as_ref()?.as_ref().ok()?.fingerprint()))
+            .collect();
+        self.accounts.retain(|fingerprint, _| used.contains(fingerprint));
+    }
+}

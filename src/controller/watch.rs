@@ -1,0 +1,272 @@
+//! The watches: accesses, and the metadata of the Secrets that bear our label. No Secret's data is
+//! ever watched or cached.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::stream::{Stream, StreamExt, select_all};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::WatchStreamExt;
+use tracing::{debug, warn};
+
+use super::context::Context;
+use super::key::{Key, ObjectKey};
+use crate::api::DOClusterAccess;
+use crate::outputs::{FoundMetadata, MANAGED_SELECTOR};
+
+/// Objects read at a time when a watch starts: bounds the memory of a list.
+const PAGE_SIZE: u32 = 500;
+
+/// Something that a watch told, and where it watches: a namespace, or all.
+pub struct Told {
+    scope: usize,
+    what: What,
+}
+
+enum What {
+    Access(Event<DeserializeGuard<DOClusterAccess>>),
+    Secret(Event<PartialObjectMeta<Secret>>),
+    Trouble,
+}
+
+/// All watches together, and what has been listed so far.
+pub struct Watches {
+    namespaces: Vec<Option<String>>,
+    accesses: Vec<Listing>,
+    secrets: Vec<Listing>,
+}
+
+#[derive(Default)]
+struct Listing {
+    seen: BTreeSet<ObjectKey>,
+    complete: bool,
+}
+
+/// What the watches tell.
+pub type ToldStream = Pin<Box<dyn Stream<Item = Told> + Send>>;
+
+impl Watches {
+    /// Watches `namespaces`, or all where there are none.
+    #[must_use]
+    pub fn start(client: &kube::Client, namespaces: &[String]) -> (Self, ToldStream) {
+        let scopes: Vec<Option<String>> = if namespaces.is_empty() {
+            vec![None]
+        } else {
+            let distinct: BTreeSet<_> = namespaces.iter().cloned().collect();
+            distinct.into_iter().map(Some).collect()
+        };
+        let mut streams: Vec<ToldStream> = Vec::new();
+        for (scope, namespace) in scopes.iter().enumerate() {
+            let accesses = match namespace {
+                Some(namespace) => Api::namespaced(client.clone(), namespace),
+                None => Api::all(client.clone()),
+            };
+            let secrets: Api<PartialObjectMeta<Secret>> = match namespace {
+                Some(namespace) => Api::namespaced(client.clone(), namespace),
+                None => Api::all(client.clone()),
+            };
+            streams.push(watch_accesses(scope, accesses));
+            streams.push(watch_secrets(scope, secrets));
+        }
+        let listings = || scopes.iter().map(|_| Listing::default()).collect();
+        let watches = Self { accesses: listings(), secrets: listings(), namespaces: scopes };
+        (watches, select_all(streams).boxed())
+    }
+
+    /// Whether every watch has told all there is once.
+    #[must_use]
+    pub fn are_synced(&self) -> bool {
+        self.accesses.iter().chain(&self.secrets).all(|listing| listing.complete)
+    }
+
+    /// Takes over what was told, and says which accesses to look at.
+    pub fn take_over(&mut self, context: &Context, told: Told) -> Vec<Key> {
+        let namespace = self.namespaces[told.scope].as_deref();
+        let concerned = match told.what {
+            What::Access(event) => {
+                take_over_access(context, &mut self.accesses[told.scope], namespace, event)
+            }
+            What::Secret(event) => {
+                take_over_secret(context, &mut self.secrets[told.scope], namespace, event)
+            }
+            What::Trouble => Vec::new(),
+        };
+        concerned.into_iter().map(Key::Access).collect()
+    }
+}
+
+fn watch_accesses(scope: usize, api: Api<DeserializeGuard<DOClusterAccess>>) -> ToldStream {
+    let config = watcher::Config::default().page_size(PAGE_SIZE);
+    watcher::watcher(api, config)
+        .backoff(SteadyBackoff::default())
+        .map(move |event| Told {
+            scope,
+            what: event.map_or_else(|error| trouble(&error, "DOClusterAccess"), What::Access),
+        })
+        .boxed()
+}
+
+fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStream {
+    let config = watcher::Config::default().page_size(PAGE_SIZE).labels(MANAGED_SELECTOR);
+    watcher::watcher(api, config)
+        .backoff(SteadyBackoff::default())
+        .map(move |event| Told {
+            scope,
+            what: event.map_or_else(|error| trouble(&error, "Secret"), What::Secret),
+        })
+        .boxed()
+}
+
+fn trouble(error: &watcher::Error, kind: &str) -> What {
+    warn!(%error, kind, "a watch was interrupted and starts again");
+    What::Trouble
+}
+
+/// Waits 0.5 s, doubling to 30 s, between attempts to watch. kube's own adds a random share, so that
+/// no two runs of a simulation were the same.
+#[derive(Clone, Debug, Default)]
+struct SteadyBackoff {
+    failures: u32,
+}
+
+impl Iterator for SteadyBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = Duration::from_millis(500 << self.failures.min(6));
+        self.failures += 1;
+        Some(wait.min(Duration::from_secs(30)))
+    }
+}
+
+impl Backoff for SteadyBackoff {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// Drops what no decision needs, so that the cache stays small.
+pub fn strip(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+fn take_over_access(
+    context: &Context,
+    listing: &mut Listing,
+    namespace: Option<&str>,
+    event: Event<DeserializeGuard<DOClusterAccess>>,
+) -> Vec<ObjectKey> {
+    match event {
+        Event::Init => {
+            listing.seen.clear();
+            Vec::new()
+        }
+        Event::InitApply(access) => {
+            let key = observe_access(context, access);
+            listing.seen.extend(key.iter().map(|(key, _)| key.clone()));
+            changed(key)
+        }
+        Event::Apply(access) => changed(observe_access(context, access)),
+        Event::InitDone => {
+            listing.complete = true;
+            let seen = std::mem::take(&mut listing.seen);
+            context.caches().accesses.retain_listed(namespace, &seen)
+        }
+        Event::Delete(access) => {
+            let Some((key, metadata)) = identity(&access) else {
+                return Vec::new();
+            };
+            let version = metadata.resource_version.clone().unwrap_or_default();
+            if context.caches().accesses.remove(&key, &version)
+                && let Some(uid) = &metadata.uid
+            {
+                context.memories.forget(uid);
+            }
+            vec![key]
+        }
+    }
+}
+
+fn changed(observed: Option<(ObjectKey, bool)>) -> Vec<ObjectKey> {
+    observed.filter(|(_, changed)| *changed).map(|(key, _)| key).into_iter().collect()
+}
+
+/// Takes over an access. One that cannot be decoded is left out, and said to be: it disturbs no
+/// other.
+fn observe_access(
+    context: &Context,
+    access: DeserializeGuard<DOClusterAccess>,
+) -> Option<(ObjectKey, bool)> {
+    let (key, metadata) = identity(&access)?;
+    match access.0 {
+        Ok(mut access) => {
+            strip(&mut access.metadata);
+            let changed = context.caches().accesses.observe(&key, access);
+            Some((key, changed))
+        }
+        Err(invalid) => {
+            warn!(access = %key, error = %invalid.error, "an access cannot be decoded and is not served: correct it, or upgrade the operator");
+            let version = metadata.resource_version.unwrap_or_default();
+            let gone = context.caches().accesses.remove(&key, &version);
+            Some((key, gone))
+        }
+    }
+}
+
+fn identity(access: &DeserializeGuard<DOClusterAccess>) -> Option<(ObjectKey, ObjectMeta)> {
+    let metadata = match &access.0 {
+        Ok(access) => &access.metadata,
+        Err(invalid) => &invalid.metadata,
+    };
+    let key = ObjectKey::new(metadata.namespace.as_deref()?, metadata.name.as_deref()?);
+    Some((key, metadata.clone()))
+}
+
+fn take_over_secret(
+    context: &Context,
+    listing: &mut Listing,
+    namespace: Option<&str>,
+    event: Event<PartialObjectMeta<Secret>>,
+) -> Vec<ObjectKey> {
+    let observe = |secret: PartialObjectMeta<Secret>| {
+        let metadata = FoundMetadata::new(&secret.metadata)?;
+        let key = ObjectKey::new(&metadata.namespace, &metadata.name);
+        Some((key, context.caches().observe_secret(metadata)))
+    };
+    match event {
+        Event::Init => {
+            listing.seen.clear();
+            Vec::new()
+        }
+        Event::InitApply(secret) => {
+            let Some((key, concerned)) = observe(secret) else {
+                return Vec::new();
+            };
+            listing.seen.insert(key);
+            concerned
+        }
+        Event::Apply(secret) => observe(secret).map(|(_, concerned)| concerned).unwrap_or_default(),
+        Event::InitDone => {
+            listing.complete = true;
+            let seen = std::mem::take(&mut listing.seen);
+            context.caches().retain_listed_secrets(namespace, &seen)
+        }
+        Event::Delete(secret) => {
+            let Some(metadata) = FoundMetadata::new(&secret.metadata) else {
+                return Vec::new();
+            };
+            debug!(namespace = metadata.namespace, secret = metadata.name, "a Secret of ours is gone");
+            let key = ObjectKey::new(&metadata.namespace, &metadata.name);
+            context.caches().remove_secret(&key, &metadata.resource_version)
+        }
+    }
+}

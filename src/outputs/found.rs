@@ -1,0 +1,135 @@
+//! A Secret as it was found.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use super::{
+    ACCESS_LABEL, Contents, DesiredSecret, Marks, Material, content_hash, format_of,
+    recorded_fields_digest,
+};
+use crate::api::{DOClusterAccess, Output};
+
+/// What the metadata of a Secret tells, reduced to what decisions need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundMetadata {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// Resource version.
+    pub resource_version: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// UID in the annotation of ours that names the access.
+    pub access_uid: Option<String>,
+    /// Our marks, where they are complete.
+    pub marks: Option<Marks>,
+    /// UID of the `DOClusterAccess` that owns it.
+    pub owner_uid: Option<String>,
+    /// Digest of the fields that belong to our applies.
+    pub owned_fields: Option<String>,
+    /// It is being deleted.
+    pub terminating: bool,
+}
+
+impl FoundMetadata {
+    /// Reduces `metadata`; `None` for an object that no API server has stored.
+    #[must_use]
+    pub fn new(metadata: &ObjectMeta) -> Option<Self> {
+        let mut annotations = metadata.annotations.clone().unwrap_or_default();
+        // May hold a copy of the whole Secret, data included.
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        Some(Self {
+            namespace: metadata.namespace.clone()?,
+            name: metadata.name.clone()?,
+            uid: metadata.uid.clone()?,
+            resource_version: metadata.resource_version.clone()?,
+            labels: metadata.labels.clone().unwrap_or_default(),
+            access_uid: Marks::access_uid(&annotations).map(str::to_string),
+            marks: Marks::read(&annotations),
+            annotations,
+            owner_uid: metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .find(|reference| is_access(reference))
+                .map(|reference| reference.uid.clone()),
+            owned_fields: metadata.managed_fields.as_deref().and_then(recorded_fields_digest),
+            terminating: metadata.deletion_timestamp.is_some(),
+        })
+    }
+
+    /// Whether it belongs to the access with this UID.
+    #[must_use]
+    pub fn belongs_to(&self, access_uid: &str) -> bool {
+        self.access_uid.as_deref() == Some(access_uid)
+    }
+
+    /// Name of the access that it says it belongs to.
+    #[must_use]
+    pub fn access_name(&self) -> Option<&str> {
+        self.labels.get(ACCESS_LABEL).map(String::as_str)
+    }
+
+    /// Whether every label and annotation of `desired` is there, and the owner is the same.
+    pub(super) fn carries(&self, desired: &DesiredSecret) -> bool {
+        let contains = |have: &BTreeMap<String, String>, want: &BTreeMap<String, String>| {
+            want.iter().all(|(key, value)| have.get(key) == Some(value))
+        };
+        contains(&self.labels, &desired.labels)
+            && contains(&self.annotations, &desired.annotations)
+            && self.owner_uid.as_ref() == desired.owner.as_ref().map(|owner| &owner.uid)
+    }
+}
+
+fn is_access(reference: &OwnerReference) -> bool {
+    let group = reference.api_version.split('/').next();
+    group == Some(crate::api::GROUP)
+        && reference.kind == <DOClusterAccess as kube::Resource>::kind(&())
+}
+
+/// A Secret as it was read, data included.
+#[derive(Clone, Debug)]
+pub struct FoundSecret {
+    /// What its metadata tells.
+    pub metadata: FoundMetadata,
+    /// `type`.
+    pub secret_type: String,
+    /// Keys and values.
+    pub contents: Contents,
+}
+
+impl FoundSecret {
+    /// Takes over `secret`; `None` for an object that no API server has stored.
+    #[must_use]
+    pub fn new(secret: Secret) -> Option<Self> {
+        let data = secret.data.unwrap_or_default();
+        Some(Self {
+            metadata: FoundMetadata::new(&secret.metadata)?,
+            secret_type: secret.type_.unwrap_or_else(|| "Opaque".to_string()),
+            contents: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
+        })
+    }
+
+    /// The credential that it holds in the form that `output` asks for; `None` where content and
+    /// marks are not those of one write of ours.
+    #[must_use]
+    pub fn material(&self, output: &Output) -> Option<Material> {
+        let marks = self.metadata.marks.as_ref()?;
+        let format = format_of(output.format)?;
+        let intact = format
+            .key_sets(output)
+            .iter()
+            .map(|keys| self.contents.restricted_to(keys))
+            .find(|contents| {
+                content_hash(&marks.access_uid, &marks.issue, contents) == marks.content_hash
+            })?;
+        format.read(&intact).into_material(marks.issue.clone())
+    }
+}

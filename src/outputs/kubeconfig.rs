@@ -1,0 +1,64 @@
+//! Format `Kubeconfig`: a kubeconfig for people, kubectl and CI, and its parts beside it.
+
+use super::{Contents, Format, Material, Parts, rfc3339};
+use crate::api::Output;
+use crate::credential::Authentication;
+
+const KUBECONFIG: &str = "kubeconfig";
+const SERVER: &str = "server";
+const CERTIFICATE_AUTHORITY: &str = "ca.crt";
+const TOKEN: &str = "token";
+const CLIENT_CERTIFICATE: &str = "client.crt";
+const CLIENT_KEY: &str = "client.key";
+const EXPIRES_AT: &str = "expires-at";
+
+/// Format `Kubeconfig`.
+pub(super) struct Kubeconfig;
+
+impl Format for Kubeconfig {
+    fn holds_kubeconfig(&self, _: &Output) -> bool {
+        true
+    }
+
+    fn key_sets(&self, _: &Output) -> Vec<Vec<String>> {
+        let with = |kind: &[&str]| {
+            let common = [KUBECONFIG, SERVER, CERTIFICATE_AUTHORITY, EXPIRES_AT];
+            common.iter().chain(kind).map(ToString::to_string).collect()
+        };
+        vec![with(&[TOKEN]), with(&[CLIENT_CERTIFICATE, CLIENT_KEY])]
+    }
+
+    fn render(&self, _: &Output, material: &Material) -> Option<Contents> {
+        let mut contents = Contents::default();
+        contents.insert_secret(KUBECONFIG, material.kubeconfig.as_ref()?);
+        contents.insert(SERVER, material.credential.server());
+        contents.insert(
+            CERTIFICATE_AUTHORITY,
+            material.credential.certificate_authority_pem(),
+        );
+        contents.insert(EXPIRES_AT, &rfc3339(material.issue.expires_at));
+        match material.credential.authentication() {
+            Authentication::Token(token) => contents.insert_secret(TOKEN, token),
+            Authentication::Certificate { certificate_pem, key_pem } => {
+                contents.insert(CLIENT_CERTIFICATE, certificate_pem);
+                contents.insert_secret(CLIENT_KEY, key_pem);
+            }
+        }
+        Some(contents)
+    }
+
+    fn read(&self, contents: &Contents) -> Parts {
+        let certificate = contents.text(CLIENT_CERTIFICATE).zip(contents.secret(CLIENT_KEY));
+        Parts {
+            server: contents.text(SERVER).map(str::to_string),
+            certificate_authority_pem: contents.text(CERTIFICATE_AUTHORITY).map(str::to_string),
+            authentication: contents.secret(TOKEN).map(Authentication::Token).or_else(|| {
+                certificate.map(|(certificate_pem, key_pem)| Authentication::Certificate {
+                    certificate_pem: certificate_pem.to_string(),
+                    key_pem,
+                })
+            }),
+            kubeconfig: contents.secret(KUBECONFIG),
+        }
+    }
+}

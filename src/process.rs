@@ -1,0 +1,203 @@
+//! The process: from flags to exit code.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::admin::{self, Admin};
+use crate::args::RunArgs;
+use crate::clock::Clock;
+use crate::controller::lease::{Candidate, Leadership};
+use crate::controller::{Controller, Doors, Ended, Settings};
+use crate::digitalocean::{self, BaseUrl};
+use crate::metrics::Metrics;
+use crate::redaction::Redaction;
+use crate::target::{self, Verifier};
+use crate::telemetry;
+
+/// Name of the lease that elects the leader.
+const LEASE: &str = "do-cluster-access";
+/// How long the lease may take to be given up at the end.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why the process ends before its time.
+#[derive(Debug)]
+pub enum Failure {
+    /// The flags make no sense: exit code 2.
+    Usage(String),
+    /// Anything else: exit code 1.
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Other(_) => 1,
+        }
+    }
+
+    fn other(what: &str, error: impl fmt::Display) -> Self {
+        Self::Other(format!("{what}: {error}").into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) => formatter.write_str(message),
+            Self::Other(error) => error.fmt(formatter),
+        }
+    }
+}
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start, or may not go on.
+pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
+    let redaction = Redaction::default();
+    telemetry::init(arguments.log_format, &arguments.log_filter, &redaction)
+        .map_err(|error| Failure::Usage(format!("--log-filter: {error}")))?;
+    let clock = Clock::system();
+    let stop = stop_on_signal()?;
+    let doors = doors(&arguments, clock.clone()).await?;
+    let identity = identity();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        identity,
+        digitalocean = arguments.digitalocean_api_url,
+        namespaces = if arguments.watch_namespaces.is_empty() {
+            "all".to_string()
+        } else {
+            arguments.watch_namespaces.join(",")
+        },
+        "starting"
+    );
+    let leases = doors.kubernetes.clone();
+    let metrics = Arc::new(Metrics::default());
+    let settings = Settings {
+        watch_namespaces: arguments.watch_namespaces.clone(),
+        workers: arguments.workers.into(),
+        instance: identity.clone(),
+    };
+    let controller = Controller::new(doors, &settings, metrics.clone(), redaction);
+    metrics.collect_from(controller.context());
+    serve_admin(&arguments, &controller, &metrics, &clock).await?;
+
+    let (tell, leadership) = watch::channel(Leadership::Following);
+    tokio::spawn(follow_leadership(leadership.clone(), metrics));
+    let (end, ended) = watch::channel(false);
+    // Whoever decides on leadership keeps the channel open to the end.
+    let (candidate, _always_leading) = if arguments.leader_elect {
+        let namespace = &arguments.operator_namespace;
+        let candidate = Candidate::new(leases, namespace, LEASE, identity, clock);
+        (Some(tokio::spawn(candidate.run(tell, ended))), None)
+    } else {
+        tell.send_replace(Leadership::Leading);
+        (None, Some(tell))
+    };
+    let outcome = controller.run(leadership, stop).await;
+    end.send_replace(true);
+    if let Some(candidate) = candidate
+        && tokio::time::timeout(RELEASE_DEADLINE, candidate).await.is_err()
+    {
+        warn!("the lease was not given up in time");
+    }
+    match outcome {
+        Ended::Stopped => {
+            info!("stopped");
+            Ok(())
+        }
+        Ended::LeadershipLost => Err(Failure::Other("leadership was lost".into())),
+    }
+}
+
+async fn doors(arguments: &RunArgs, clock: Clock) -> Result<Doors, Failure> {
+    let base_url: BaseUrl = arguments
+        .digitalocean_api_url
+        .parse()
+        .map_err(|error| Failure::Usage(format!("--digitalocean-api-url: {error}")))?;
+    let service = digitalocean::production_service(&base_url)
+        .map_err(|error| Failure::other("the client for DigitalOcean could not be made", error))?;
+    let mut config = Config::infer()
+        .await
+        .map_err(|error| Failure::other("no cluster: set KUBECONFIG, or run in a cluster", error))?;
+    // When to try again is decided by the operator: silent repetitions would undo its budgets.
+    config.default_retry = false;
+    let kubernetes = Client::try_from(config)
+        .map_err(|error| Failure::other("the client for the API server could not be made", error))?;
+    Ok(Doors {
+        clock,
+        digitalocean: digitalocean::Client::new(service, base_url),
+        verifier: Verifier::new(target::production_service()),
+        kubernetes,
+    })
+}
+
+async fn serve_admin(
+    arguments: &RunArgs,
+    controller: &Controller,
+    metrics: &Arc<Metrics>,
+    clock: &Clock,
+) -> Result<(), Failure> {
+    let listener = admin::bind(arguments.admin_address).await.map_err(|error| {
+        Failure::other(&format!("--admin-address {}", arguments.admin_address), error)
+    })?;
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "serving /livez, /readyz and /metrics");
+    }
+    let admin = Admin {
+        health: controller.health(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+    };
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, admin).await {
+            warn!(%error, "the admin server ended");
+        }
+    });
+    Ok(())
+}
+
+async fn follow_leadership(mut leadership: watch::Receiver<Leadership>, metrics: Arc<Metrics>) {
+    loop {
+        metrics.set_leader(*leadership.borrow_and_update() == Leadership::Leading);
+        if leadership.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Turns true at the first SIGTERM or SIGINT.
+fn stop_on_signal() -> Result<watch::Receiver<bool>, Failure> {
+    let failed = |error| Failure::other("signals cannot be awaited", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => info!("SIGINT: stopping"),
+        }
+        tell.send_replace(true);
+        // Until the end: a closed channel would look like an order.
+        std::future::pending::<()>().await;
+    });
+    Ok(stop)
+}
+
+/// Unique to this process: the Pod's name, and the time at which it started.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "do-cluster-access".to_string());
+    let started = Clock::system().now().as_nanosecond();
+    format!("{host}_{started:x}_{}", std::process::id())
+}

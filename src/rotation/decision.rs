@@ -1,0 +1,408 @@
+//! What to do now.
+
+use super::schedule::{
+    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, renew_at, spacing_seconds,
+};
+use super::Issue;
+use crate::api::Reason;
+
+/// Unscheduled issues that an access may have within an hour.
+const UNSCHEDULED_ISSUES_PER_HOUR: usize = 6;
+const HOUR_SECONDS: i64 = 3600;
+
+/// What the spec asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// UID of the access.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `spec.suspend`.
+    pub suspend: bool,
+    /// `spec.renewBeforeSeconds`.
+    pub renew_before_seconds: Option<i64>,
+    /// Hash of everything that calls for a new credential when it changes.
+    pub issue_hash: String,
+    /// The cluster that the spec names, where that is known already.
+    pub cluster_id: Option<String>,
+    /// Value of the rotate annotation.
+    pub rotate: Option<String>,
+}
+
+impl Wanted {
+    fn schedule(&self) -> Schedule<'_> {
+        Schedule { uid: &self.uid, renew_before_seconds: self.renew_before_seconds }
+    }
+
+    /// When `issue` is renewed.
+    #[must_use]
+    pub fn renew_at(&self, issue: &Issue) -> EpochSeconds {
+        renew_at(self.schedule(), issue.issued_at, issue.expires_at)
+    }
+
+    /// What an attempt that starts now is for.
+    #[must_use]
+    pub fn attempt(&self) -> AttemptKey {
+        AttemptKey { generation: self.generation, rotate: self.rotate.clone() }
+    }
+
+    /// Whether `issue` is for the cluster, with the token and lifetime, that the spec asks for.
+    #[must_use]
+    pub fn is_for(&self, issue: &Issue) -> bool {
+        issue.issue_hash == self.issue_hash
+            && self.cluster_id.as_ref().is_none_or(|id| *id == issue.cluster_id)
+    }
+
+    /// Why `issue` is not what the spec asks for, whatever its age.
+    fn mismatch(&self, issue: &Issue) -> Option<IssueReason> {
+        if !self.is_for(issue) {
+            return Some(IssueReason::SpecChanged);
+        }
+        (self.rotate.is_some() && self.rotate != issue.rotate).then_some(IssueReason::Forced)
+    }
+}
+
+/// A failure concerns the attempt that it happened to: a changed spec or a new rotate request starts
+/// afresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptKey {
+    /// `metadata.generation` at the attempt.
+    pub generation: i64,
+    /// Value of the rotate annotation at the attempt.
+    pub rotate: Option<String>,
+}
+
+/// The last attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it was for.
+    pub attempt: AttemptKey,
+    /// When attempts began to fail.
+    pub since: EpochSeconds,
+    /// When this one failed.
+    pub at: EpochSeconds,
+    /// When the next may start.
+    pub retry_at: EpochSeconds,
+    /// Why.
+    pub reason: Reason,
+    /// What the sentence is about, stable text: a Secret's name, say.
+    pub subject: Option<String>,
+    /// A credential may have been minted and lost with the answer.
+    pub may_have_minted: bool,
+}
+
+/// One output of the spec, as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputState {
+    /// There is no such Secret.
+    Missing,
+    /// It exists and is not ours.
+    Conflict {
+        /// It belongs to an access that no longer exists: garbage collection will take it.
+        passing: bool,
+    },
+    /// Its format is not available.
+    Unsupported,
+    /// It is ours, and its content cannot be trusted.
+    Damaged,
+    /// It is ours, and its content is that of an issue.
+    Intact {
+        /// The issue that it holds.
+        issue: Issue,
+        /// Keys, labels, annotations and owner are those that the spec asks for.
+        as_wanted: bool,
+    },
+}
+
+/// A credential that is in memory and not published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldIssue {
+    /// Its marks.
+    pub issue: Issue,
+    /// When to go on with it: ask the cluster again, or write again.
+    pub not_before: EpochSeconds,
+}
+
+/// Something that an issue would run into, found before anything is minted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Why there can be no issue now.
+    pub reason: Reason,
+    /// What the sentence is about.
+    pub subject: Option<String>,
+    /// When to look again.
+    pub until: EpochSeconds,
+}
+
+/// What is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The outputs, in the order of the spec.
+    pub outputs: Vec<OutputState>,
+    /// Secrets of ours that the spec no longer names.
+    pub obsolete: bool,
+    /// A credential has been published at some time.
+    pub ever_issued: bool,
+    /// A credential in memory.
+    pub held: Option<HeldIssue>,
+    /// The last attempt failed.
+    pub failure: Option<Failure>,
+    /// When the last issue began, as far as remembered.
+    pub last_issue_at: Option<EpochSeconds>,
+    /// When unscheduled issues began, the latest last.
+    pub unscheduled: Vec<EpochSeconds>,
+    /// What an issue would run into.
+    pub obstacle: Option<Obstacle>,
+}
+
+impl Observed {
+    /// The issue that is published: of several, the one that lasts longest.
+    #[must_use]
+    pub fn published(&self) -> Option<&Issue> {
+        self.outputs
+            .iter()
+            .filter_map(|output| match output {
+                OutputState::Intact { issue, .. } => Some(issue),
+                _ => None,
+            })
+            .max_by_key(|issue| (issue.expires_at, issue.issued_at))
+    }
+}
+
+/// Why a credential is issued. The words appear in events and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IssueReason {
+    /// There was none.
+    First,
+    /// It was due.
+    Renewal,
+    /// The spec asks for another one.
+    SpecChanged,
+    /// The rotate annotation changed.
+    Forced,
+    /// The published one is gone or damaged, and no output holds it any more.
+    Lost,
+}
+
+impl IssueReason {
+    /// As spelled in metrics and events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Renewal => "renewal",
+            Self::SpecChanged => "spec-changed",
+            Self::Forced => "forced",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing until then.
+    Wait {
+        /// When to decide again, later than now and by at most [`MAX_SLEEP_SECONDS`].
+        until: EpochSeconds,
+    },
+    /// Nothing while `spec.suspend` is set.
+    Suspended {
+        /// When to decide again.
+        until: EpochSeconds,
+    },
+    /// Go on with the credential in memory: verify and write it.
+    Publish,
+    /// Write the outputs from one that is intact, and remove those that are no longer wanted.
+    Repair,
+    /// Issue a credential.
+    Issue(IssueReason),
+    /// Something is to be done and cannot be.
+    Refuse {
+        /// Why.
+        reason: Reason,
+        /// What the sentence is about.
+        subject: Option<String>,
+        /// When to decide again.
+        until: EpochSeconds,
+    },
+}
+
+/// Decides. A function of its arguments alone: the same on every run.
+#[must_use]
+pub fn decide(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Decision {
+    let published = observed.published();
+    if wanted.suspend {
+        let expiry = published.map(|issue| issue.expires_at).filter(|instant| *instant > now);
+        return Decision::Suspended { until: wake(now, expiry) };
+    }
+    if let Some(refusal) = refuse_all_outputs(observed, now) {
+        return refusal;
+    }
+    if let Some(held) = observed.held.as_ref().filter(|held| usable(wanted, held, published, now)) {
+        return if held.not_before > now {
+            Decision::Wait { until: wake(now, Some(held.not_before)) }
+        } else {
+            Decision::Publish
+        };
+    }
+    match due(wanted, observed, published, now) {
+        None => rest(wanted, observed, published, now),
+        Some(reason) => {
+            limit(wanted, observed, published, reason, now).unwrap_or(Decision::Issue(reason))
+        }
+    }
+}
+
+/// With every output refused, an issue would serve nobody.
+fn refuse_all_outputs(observed: &Observed, now: EpochSeconds) -> Option<Decision> {
+    let mut refused = None;
+    for output in &observed.outputs {
+        let reason = match output {
+            OutputState::Conflict { .. } => Reason::SecretConflict,
+            OutputState::Unsupported => Reason::FormatNotSupported,
+            _ => return None,
+        };
+        refused.get_or_insert(reason);
+    }
+    let until = observed
+        .failure
+        .as_ref()
+        .filter(|failure| failure.retry_at > now)
+        .map(|failure| failure.retry_at);
+    refused.map(|reason| Decision::Refuse { reason, subject: None, until: wake(now, until) })
+}
+
+/// A credential in memory is used while it is what the spec asks for, is younger than what is
+/// published, and would not be renewed at once.
+fn usable(
+    wanted: &Wanted,
+    held: &HeldIssue,
+    published: Option<&Issue>,
+    now: EpochSeconds,
+) -> bool {
+    let newer = published.is_none_or(|issue| {
+        held.issue.issued_at >= issue.issued_at && held.issue != *issue
+    });
+    newer && wanted.mismatch(&held.issue).is_none() && now < wanted.renew_at(&held.issue)
+}
+
+/// Why an issue is due, if one is.
+fn due(
+    wanted: &Wanted,
+    observed: &Observed,
+    published: Option<&Issue>,
+    now: EpochSeconds,
+) -> Option<IssueReason> {
+    let Some(published) = published else {
+        return Some(if observed.ever_issued { IssueReason::Lost } else { IssueReason::First });
+    };
+    wanted
+        .mismatch(published)
+        .or_else(|| (now >= wanted.renew_at(published)).then_some(IssueReason::Renewal))
+}
+
+/// No issue is due: repair what is not as wanted, or sleep.
+fn rest(
+    wanted: &Wanted,
+    observed: &Observed,
+    published: Option<&Issue>,
+    now: EpochSeconds,
+) -> Decision {
+    let broken = observed.obsolete
+        || observed.outputs.iter().any(|output| match output {
+            OutputState::Missing | OutputState::Damaged => true,
+            OutputState::Intact { issue, as_wanted } => !as_wanted || Some(issue) != published,
+            OutputState::Conflict { .. } | OutputState::Unsupported => false,
+        });
+    let refused = observed
+        .outputs
+        .iter()
+        .any(|output| matches!(output, OutputState::Conflict { .. }));
+    match backoff(wanted, observed, now) {
+        Some(until) if broken || refused => Decision::Wait { until: wake(now, Some(until)) },
+        _ if broken => Decision::Repair,
+        _ => Decision::Wait { until: wake(now, published.map(|issue| wanted.renew_at(issue))) },
+    }
+}
+
+/// What keeps a due issue from starting now: the retry rule, the spacing, the hourly limit, or
+/// something that it would run into.
+fn limit(
+    wanted: &Wanted,
+    observed: &Observed,
+    published: Option<&Issue>,
+    reason: IssueReason,
+    now: EpochSeconds,
+) -> Option<Decision> {
+    if let Some(until) = backoff(wanted, observed, now) {
+        return Some(Decision::Wait { until: wake(now, Some(until)) });
+    }
+    let asked_for = matches!(reason, IssueReason::SpecChanged | IssueReason::Forced);
+    if !asked_for && let Some(until) = unscheduled_limit(wanted, observed, reason, now) {
+        return Some(Decision::Refuse {
+            reason: Reason::IssueLimitReached,
+            subject: None,
+            until: wake(now, Some(until)),
+        });
+    }
+    if reason == IssueReason::Renewal
+        && let Some(until) = spacing(observed, published, now)
+    {
+        return Some(Decision::Wait { until: wake(now, Some(until)) });
+    }
+    observed.obstacle.as_ref().map(|obstacle| Decision::Refuse {
+        reason: obstacle.reason,
+        subject: obstacle.subject.clone(),
+        until: wake(now, Some(obstacle.until)),
+    })
+}
+
+fn backoff(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Option<EpochSeconds> {
+    observed
+        .failure
+        .as_ref()
+        .filter(|failure| failure.attempt == wanted.attempt())
+        .map(|failure| failure.retry_at)
+        .filter(|retry_at| *retry_at > now)
+}
+
+fn spacing(
+    observed: &Observed,
+    published: Option<&Issue>,
+    now: EpochSeconds,
+) -> Option<EpochSeconds> {
+    let published = published?;
+    // An issue that seems to lie in the future was marked by a clock that has been set back since.
+    let last = observed.last_issue_at.unwrap_or(published.issued_at).max(published.issued_at);
+    let until = last.saturating_add(spacing_seconds(published.expires_at - published.issued_at));
+    (last <= now && until > now).then_some(until)
+}
+
+fn unscheduled_limit(
+    wanted: &Wanted,
+    observed: &Observed,
+    reason: IssueReason,
+    now: EpochSeconds,
+) -> Option<EpochSeconds> {
+    let after_loss = observed
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.may_have_minted && failure.attempt == wanted.attempt());
+    if reason != IssueReason::Lost && !after_loss {
+        return None;
+    }
+    let recent = |at: &&EpochSeconds| **at <= now && now - **at < HOUR_SECONDS;
+    let mut within_hour = observed.unscheduled.iter().filter(recent);
+    let count = within_hour.clone().count();
+    if count < UNSCHEDULED_ISSUES_PER_HOUR {
+        return None;
+    }
+    within_hour.nth(count - UNSCHEDULED_ISSUES_PER_HOUR).map(|at| at + HOUR_SECONDS)
+}
+
+/// At `until` where that lies within the next ten minutes, else in ten minutes; never now or before.
+fn wake(now: EpochSeconds, until: Option<EpochSeconds>) -> EpochSeconds {
+    let latest = now.saturating_add(MAX_SLEEP_SECONDS);
+    until.map_or(latest, |instant| instant.clamp(now.saturating_add(1), latest))
+}

@@ -1,0 +1,97 @@
+//! The instants: when to renew, when to try again.
+
+use sha2::{Digest, Sha256};
+
+/// Whole seconds since 1970-01-01T00:00:00Z, by the operator's clock.
+pub type EpochSeconds = i64;
+
+/// Longest time to sleep before the wall clock is read again, in seconds: the monotonic clock that
+/// timers use stops while a virtual machine is suspended.
+pub const MAX_SLEEP_SECONDS: i64 = 600;
+
+const SHORTEST_RETRY_SECONDS: i64 = 5;
+const LONGEST_RETRY_SECONDS: i64 = 600;
+const SHORTEST_SPACING_SECONDS: i64 = 30;
+
+/// What the schedule of a published issue depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule<'a> {
+    /// UID of the access: spreads accesses of equal age.
+    pub uid: &'a str,
+    /// `spec.renewBeforeSeconds`.
+    pub renew_before_seconds: Option<i64>,
+}
+
+/// When an issue is renewed.
+///
+/// With lifetime `L`, margin `B` (`renewBeforeSeconds`, or `L`/3) and a share `u` in [0, 1) that
+/// depends on UID and expiry alone: `expires_at − min(B, 0.8·L) − j·L·u`, where `j` is 0.10, or 0.05
+/// when `renewBeforeSeconds` is set. Never before `issued_at` plus a tenth of the lifetime, never
+/// after `expires_at`.
+#[must_use]
+pub fn renew_at(
+    schedule: Schedule<'_>,
+    issued_at: EpochSeconds,
+    expires_at: EpochSeconds,
+) -> EpochSeconds {
+    let lifetime = expires_at.saturating_sub(issued_at).max(0);
+    let longest_margin = share(lifetime, 4, 5);
+    let (margin, jitter_percent) = match schedule.renew_before_seconds {
+        Some(seconds) => (seconds.clamp(0, longest_margin), 5),
+        None => (lifetime / 3, 10),
+    };
+    let jitter = share(share(lifetime, jitter_percent, 100), hash(schedule.uid, expires_at), HASHES);
+    expires_at.saturating_sub(margin).saturating_sub(jitter)
+}
+
+/// When to try again after a failure at `failed_at`: a tenth of what remains of the published
+/// credential, or of the time that has failed already, within 5 to 600 s, times 0.8 to 1.2.
+///
+/// `not_before` is what the other side asked for (`Retry-After`); it wins.
+#[must_use]
+pub fn retry_at(
+    uid: &str,
+    failed_at: EpochSeconds,
+    failing_since: EpochSeconds,
+    published_expires_at: Option<EpochSeconds>,
+    not_before: Option<EpochSeconds>,
+) -> EpochSeconds {
+    if let Some(not_before) = not_before.filter(|instant| *instant > failed_at) {
+        return not_before;
+    }
+    let span = match published_expires_at {
+        Some(expires_at) if expires_at > failed_at => expires_at.saturating_sub(failed_at),
+        _ => failed_at.saturating_sub(failing_since),
+    };
+    let delay = (span / 10).clamp(SHORTEST_RETRY_SECONDS, LONGEST_RETRY_SECONDS);
+    failed_at.saturating_add(jittered(uid, failed_at, delay))
+}
+
+/// `delay` times 0.8 to 1.2, by hash; at least one second.
+#[must_use]
+pub fn jittered(uid: &str, at: EpochSeconds, delay: i64) -> i64 {
+    let spread = share(share(delay, 2, 5), hash(uid, at), HASHES);
+    (share(delay, 4, 5) + spread).max(1)
+}
+
+/// Least time between two issues of an access that were due, in seconds: a twentieth of the
+/// lifetime, and 30 s at the least.
+#[must_use]
+pub fn spacing_seconds(lifetime: i64) -> i64 {
+    (lifetime / 20).max(SHORTEST_SPACING_SECONDS)
+}
+
+/// Number of values of [`hash`].
+const HASHES: i64 = 1 << 32;
+
+/// Uniform in 0 to `HASHES`, a function of its arguments alone.
+fn hash(uid: &str, salt: i64) -> i64 {
+    let digest = Sha256::new().chain_update(uid).chain_update(salt.to_be_bytes()).finalize();
+    i64::from(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+}
+
+/// `value · numerator / denominator` without overflow, rounded towards zero.
+fn share(value: i64, numerator: i64, denominator: i64) -> i64 {
+    let exact = i128::from(value) * i128::from(numerator) / i128::from(denominator);
+    i64::try_from(exact).unwrap_or(i64::MAX)
+}
