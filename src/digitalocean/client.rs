@@ -19,6 +19,7 @@ use tracing::debug;
 
 use super::headers::request_id;
 use super::listing::{Listing, Progress};
+use super::text::printable;
 use super::types::{ClusterAnswer, CredentialsAnswer, ListPage};
 use super::{
     ApiToken, BaseUrl, Cluster, ConnectError, Error, ErrorKind, HttpService, IssuedCredential,
@@ -28,6 +29,9 @@ use super::{
 const JSON: &str = "application/json";
 /// The documented type first, anything else after: DigitalOcean's own clients ask for JSON here.
 const YAML: &str = "application/yaml, */*;q=0.1";
+
+/// How much of a foreign text is logged, in characters.
+const LONGEST_LOGGED: usize = 256;
 
 /// The API of DigitalOcean Kubernetes. Cheap to clone.
 #[derive(Clone)]
@@ -386,7 +390,7 @@ fn log_chain(operation: Operation, error: &(dyn std::error::Error + 'static)) {
         .collect();
     debug!(
         operation = operation.as_str(),
-        error = printable(&chain.join(": ")),
+        error = printable(&chain.join(": "), LONGEST_LOGGED),
         "the request got no complete response"
     );
 }
@@ -417,7 +421,7 @@ async fn refused(
         operation = operation.as_str(),
         status = status.as_u16(),
         request_id = meta.request_id,
-        body = printable(&text),
+        body = printable(&text, LONGEST_LOGGED),
         "the API refused the request"
     );
     failure(operation, ErrorKind::of(status, meta.retry_after), meta)
@@ -426,12 +430,6 @@ async fn refused(
 #[derive(Deserialize)]
 struct ErrorBody {
     request_id: Option<String>,
-}
-
-/// Text from outside as one short line without control characters.
-fn printable(text: &str) -> String {
-    let visible = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(256).map(visible).collect()
 }
 
 impl fmt::Debug for Client {

@@ -40,7 +40,7 @@ pub enum ErrorKind {
         retry_after: Option<Duration>,
     },
     /// 5xx.
-    #[error("DigitalOcean answered with a server error ({})", .0.as_u16())]
+    #[error("DigitalOcean answered with a server error (5xx)")]
     ServerError(StatusCode),
     /// 3xx: the API has none, so it is something else that answers; never followed.
     #[error("DigitalOcean answered with a redirect, which is not followed")]

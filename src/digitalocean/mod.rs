@@ -17,6 +17,7 @@ mod listing;
 #[cfg(test)]
 pub(crate) mod loopback;
 mod service;
+mod text;
 mod token;
 mod types;
 

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::Malformed;
+use super::text::printable;
 use crate::credential::{Credential, EncodedCredential};
 
 /// A cluster, as the list and the single answer describe it.
@@ -22,7 +23,7 @@ pub struct Cluster {
     pub version: String,
     /// What DigitalOcean says that it is doing.
     pub state: ClusterState,
-    /// What DigitalOcean says besides, mostly in state `error`.
+    /// What DigitalOcean says besides, mostly in state `error`: one line, at most 256 characters.
     pub state_message: Option<String>,
     /// The URL of its API server; absent while it is being provisioned.
     pub endpoint: Option<String>,
@@ -60,7 +61,7 @@ pub enum ClusterState {
     Deleting,
     /// Deleted.
     Deleted,
-    /// Anything else, in lower case; empty when DigitalOcean gives no state.
+    /// Anything else, in lower case, at most 64 characters; empty when DigitalOcean gives none.
     Unknown(String),
 }
 
@@ -105,7 +106,7 @@ impl ClusterState {
 
 impl From<&str> for ClusterState {
     fn from(state: &str) -> Self {
-        let state = state.trim().to_ascii_lowercase();
+        let state = printable(state, 64).to_ascii_lowercase();
         match state.as_str() {
             "provisioning" => Self::Provisioning,
             "running" => Self::Running,
@@ -219,7 +220,7 @@ impl ClusterObject {
             region: self.region.unwrap_or_default(),
             version: self.version.unwrap_or_default(),
             state: status.state.as_deref().unwrap_or_default().into(),
-            state_message: some(status.message),
+            state_message: some(status.message).map(|message| printable(&message, 256)),
             endpoint: some(self.endpoint),
             tags: self.tags.unwrap_or_default(),
             sso: self.sso.unwrap_or_default(),
@@ -419,7 +420,7 @@ mod tests {
         assert_eq!(little.cluster("A"), Ok(expected));
         let much = json!({"kubernetes_cluster": {
             "id": "a", "name": "b", "region": "nyc1", "version": "1.36.1-do.0",
-            "status": {"state": "Running", "message": "all well"},
+            "status": {"state": "Running", "message": "all\nwell"},
             "endpoint": SERVER, "tags": ["k8s", "env:prod"],
             "sso": {"enabled": true, "required": null, "issuer_url": "https://id"},
             "node_pools": [{"labels": null}], "registries": null, "ha": true,

@@ -451,3 +451,12 @@ async fn no_secret_reaches_the_log() {
     );
     assert!(!log.contains(TOKEN) && !log.contains(key_line), "{log}");
 }
+
+#[tokio::test]
+async fn a_review_can_run_on_any_thread() {
+    let verdict = tokio::spawn(async {
+        let server = tls(&server_identity(), None, admin()).await;
+        verdict(&server, token()).await
+    });
+    assert_eq!(verdict.await.unwrap(), accepted());
+}

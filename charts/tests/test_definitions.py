@@ -1,0 +1,117 @@
+"""The chart's version, the CustomResourceDefinitions, the notes, and the documents that show our resources."""
+
+import copy
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+from conftest import CHART, NAMESPACE, RELEASE, ROOT, helm, of_kind, render, the
+
+KUBECONFORM = os.environ.get("KUBECONFORM", str(ROOT / ".tools" / "bin" / "kubeconform"))
+SCHEMAS = os.environ.get("SCHEMAS", str(ROOT / ".tools" / "schemas"))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), CHART / "README.md"])
+KEEP = {"helm.sh/resource-policy": "keep"}
+
+
+def conforms(manifests):
+    """Asserts that every manifest of the text is valid, and that there is one."""
+    answer = subprocess.run(
+        [
+            KUBECONFORM,
+            "-strict",
+            "-summary",
+            "-schema-location",
+            f"{SCHEMAS}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
+        ],
+        input=manifests,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Valid: 0," not in answer.stdout, "nothing was checked"
+
+
+def notes(values=None):
+    """The notes that `helm install` ends with."""
+    answer = helm(
+        "install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client", values=values or {}
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.partition("NOTES:\n")[2]
+
+
+def our_resources(text):
+    """Every YAML block of a Markdown text that holds one of our resources."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [block for block in blocks if re.search(r"^apiVersion: doclusteraccess\.dev/", block, re.MULTILINE)]
+
+
+def test_the_chart_installs_the_operator_of_its_own_version():
+    manifest = (ROOT / "Cargo.toml").read_text()
+    version = re.search(r'^\[workspace\.package\]\nversion = "(.+)"', manifest, re.MULTILINE).group(1)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+
+
+def test_the_definitions_are_the_generated_ones_and_survive_an_uninstall(defaults):
+    sources = [
+        document
+        for path in sorted((ROOT / "crds").glob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text())
+    ]
+    rendered = of_kind(defaults, "CustomResourceDefinition")
+    assert sources, "there are no definitions in crds/"
+    assert [definition["spec"] for definition in rendered] == [source["spec"] for source in sources]
+    for definition, source in zip(rendered, sources):
+        own = source["metadata"].get("annotations") or {}
+        assert definition["metadata"]["annotations"] == own | KEEP
+        assert definition["metadata"]["name"] == source["metadata"]["name"]
+
+
+def test_the_definitions_can_be_left_to_somebody_else():
+    assert of_kind(render({"crds": {"install": False}}), "CustomResourceDefinition") == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_resource_that_a_document_shows_is_valid(path):
+    resources = our_resources(path.read_text())
+    if resources:
+        conforms("---\n".join(resources))
+
+
+def test_a_resource_with_a_misspelt_field_does_not_conform():
+    wrong = {
+        "apiVersion": "doclusteraccess.dev/v1alpha1",
+        "kind": "DOClusterAccess",
+        "metadata": {"name": "prod"},
+        "spec": {"cluster": {"name": "prod"}, "tokenSecretReference": {"name": "digitalocean"}},
+    }
+    with pytest.raises(AssertionError, match="tokenSecretReference"):
+        conforms(yaml.safe_dump(wrong))
+
+
+def test_a_built_in_kind_with_a_misspelt_field_does_not_conform(defaults):
+    wrong = copy.deepcopy(the(defaults, "Deployment"))
+    wrong["spec"]["template"]["spec"]["containers"][0]["livenessProb"] = {}
+    with pytest.raises(AssertionError, match="livenessProb"):
+        conforms(yaml.safe_dump(wrong))
+
+
+def test_the_resource_in_the_notes_is_valid():
+    shown = re.search(r"<<EOF\n(.*?)\n\s*EOF", notes(), re.DOTALL)
+    conforms("\n".join(line.removeprefix("  ") for line in shown.group(1).splitlines()))
+
+
+def test_the_notes_use_a_namespace_that_is_served():
+    assert "kubectl -n default get doca" in notes()
+    narrowed = notes({"watchNamespaces": ["team-a", "team-b"]})
+    assert "kubectl -n team-a get doca" in narrowed
+    assert "default" not in narrowed
+
+
+def test_the_notes_say_when_nothing_will_be_renewed():
+    assert "no credential is renewed" in notes({"replicas": 0})
+    assert "no credential is renewed" not in notes()

@@ -1,0 +1,4 @@
+//! x
+
+pub mod control_plane;
+pub mod simulator;

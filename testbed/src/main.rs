@@ -1,0 +1,38 @@
+//! The testbed on the command line.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use do_cluster_access_testbed::simulator::command::Simulate;
+
+/// Testbed of do-cluster-access: what the operator talks to, on this machine
+#[derive(Parser)]
+#[command(name = "do-cluster-access-testbed", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Simulate(Simulate),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = match Arguments::parse().command {
+        Command::Simulate(simulate) => simulate.run().await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to be told when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
