@@ -46,7 +46,6 @@ pub async fn serve(listener: TcpListener, admin: Admin) -> io::Result<()> {
 }
 
 /// The paths.
-#[must_use]
 pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/livez", get(livez))
@@ -69,7 +68,11 @@ async fn readyz(State(admin): State<Admin>) -> Response {
     if admin.health.is_synced() {
         "ok\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the watches are not synced yet\n").into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the watches are not synced yet\n",
+        )
+            .into_response()
     }
 }
 

@@ -26,7 +26,12 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// Base URL of DigitalOcean's API: https, or http to a loopback address
-    #[arg(long, env = "DIGITALOCEAN_API_URL", default_value = "https://api.digitalocean.com", value_name = "URL")]
+    #[arg(
+        long,
+        env = "DIGITALOCEAN_API_URL",
+        default_value = "https://api.digitalocean.com",
+        value_name = "URL"
+    )]
     pub digitalocean_api_url: String,
 
     /// Requests per minute that DigitalOcean allows one API token
@@ -38,11 +43,21 @@ pub struct RunArgs {
     pub digitalocean_requests_per_hour: u32,
 
     /// Namespace of the operator itself: holds the leader's lease
-    #[arg(long, env = "POD_NAMESPACE", default_value = "do-cluster-access", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        default_value = "do-cluster-access",
+        value_name = "NAMESPACE"
+    )]
     pub operator_namespace: String,
 
     /// Namespace to watch; repeat for several, leave out for all
-    #[arg(long = "watch-namespace", env = "WATCH_NAMESPACE", value_delimiter = ',', value_name = "NAMESPACE")]
+    #[arg(
+        long = "watch-namespace",
+        env = "WATCH_NAMESPACE",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
     pub watch_namespaces: Vec<String>,
 
     /// Accesses that are worked on at the same time
@@ -54,7 +69,12 @@ pub struct RunArgs {
     pub leader_elect: bool,
 
     /// Where /livez, /readyz and /metrics are served
-    #[arg(long, env = "DO_CLUSTER_ACCESS_ADMIN_ADDRESS", default_value = "[::]:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "DO_CLUSTER_ACCESS_ADMIN_ADDRESS",
+        default_value = "[::]:8080",
+        value_name = "ADDRESS"
+    )]
     pub admin_address: SocketAddr,
 
     /// Form of the log on standard error
@@ -62,7 +82,12 @@ pub struct RunArgs {
     pub log_format: LogFormat,
 
     /// What is logged: a level, or directives such as `info,do_cluster_access=debug`
-    #[arg(long, env = "DO_CLUSTER_ACCESS_LOG_FILTER", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "DO_CLUSTER_ACCESS_LOG_FILTER",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     pub log_filter: String,
 }
 
@@ -82,7 +107,9 @@ mod tests {
     use super::*;
 
     fn run(arguments: &[&str]) -> RunArgs {
-        let line = ["do-cluster-access", "run"].into_iter().chain(arguments.iter().copied());
+        let line = ["do-cluster-access", "run"]
+            .into_iter()
+            .chain(arguments.iter().copied());
         match Cli::try_parse_from(line).map(|cli| cli.command) {
             Ok(Command::Run(arguments)) => *arguments,
             other => panic!("{other:?}"),
@@ -112,7 +139,10 @@ mod tests {
     fn every_flag_has_an_environment_variable() {
         let command = Cli::command();
         let run = command.find_subcommand("run").unwrap();
-        for argument in run.get_arguments().filter(|argument| argument.get_id() != "help") {
+        for argument in run
+            .get_arguments()
+            .filter(|argument| argument.get_id() != "help")
+        {
             let named = argument.get_env().is_some() || argument.get_id() == "version";
             assert!(named, "{} has none", argument.get_id());
         }

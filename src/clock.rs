@@ -20,7 +20,10 @@ impl Clock {
     /// The clock of the machine.
     #[must_use]
     pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the real clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the real clock"
+        )]
         Self::new(Timestamp::now)
     }
 

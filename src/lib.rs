@@ -7,6 +7,7 @@ pub mod clock;
 pub mod controller;
 pub mod credential;
 pub mod digitalocean;
+mod hexadecimal;
 pub mod kubeconfig;
 pub mod lookup;
 pub mod metrics;

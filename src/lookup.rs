@@ -35,7 +35,9 @@ pub fn look_up<'a>(
         let same = |cluster: &&Cluster| cluster.id.eq_ignore_ascii_case(&id);
         return match clusters.iter().find(same) {
             Some(cluster) => Lookup::Found(cluster),
-            None => Lookup::NotListed { id: id.to_ascii_lowercase() },
+            None => Lookup::NotListed {
+                id: id.to_ascii_lowercase(),
+            },
         };
     }
     let named: Vec<_> = clusters
@@ -101,13 +103,19 @@ mod tests {
     }
 
     fn name(name: &str) -> ClusterReference {
-        ClusterReference { name: Some(name.to_string()), id: None }
+        ClusterReference {
+            name: Some(name.to_string()),
+            id: None,
+        }
     }
 
     #[test]
     fn a_name_leads_to_the_one_cluster_that_has_it() {
         let clusters = [cluster("1", "a"), cluster("2", "b")];
-        assert_eq!(look_up(&name("b"), None, &clusters), Lookup::Found(&clusters[1]));
+        assert_eq!(
+            look_up(&name("b"), None, &clusters),
+            Lookup::Found(&clusters[1])
+        );
         assert_eq!(look_up(&name("c"), None, &clusters), Lookup::NotFound);
     }
 
@@ -115,37 +123,69 @@ mod tests {
     fn an_ambiguous_name_lists_the_ids_in_order() {
         let clusters = [cluster("2", "a"), cluster("1", "a")];
         let ids = vec!["1".to_string(), "2".to_string()];
-        assert_eq!(look_up(&name("a"), None, &clusters), Lookup::Ambiguous { ids });
+        assert_eq!(
+            look_up(&name("a"), None, &clusters),
+            Lookup::Ambiguous { ids }
+        );
     }
 
     #[test]
     fn a_pinned_cluster_that_was_renamed_stays_although_another_one_has_the_name_now() {
         let clusters = [cluster("1", "renamed"), cluster("2", "a")];
-        assert_eq!(look_up(&name("a"), Some("1"), &clusters), Lookup::Found(&clusters[0]));
+        assert_eq!(
+            look_up(&name("a"), Some("1"), &clusters),
+            Lookup::Found(&clusters[0])
+        );
     }
 
     #[test]
     fn an_id_that_is_not_listed_is_not_decided_here() {
-        let reference = ClusterReference { name: None, id: Some("ABC".to_string()) };
-        let expected = Lookup::NotListed { id: "abc".to_string() };
+        let reference = ClusterReference {
+            name: None,
+            id: Some("ABC".to_string()),
+        };
+        let expected = Lookup::NotListed {
+            id: "abc".to_string(),
+        };
         assert_eq!(look_up(&reference, None, &[]), expected);
     }
 
     #[test]
     fn the_state_decides_whether_a_cluster_has_credentials_to_give() {
-        let state = |state| Cluster { state, ..cluster("1", "a") };
+        let state = |state| Cluster {
+            state,
+            ..cluster("1", "a")
+        };
         assert_eq!(unusable(&state(ClusterState::Running)), None);
         assert_eq!(unusable(&state(ClusterState::Degraded)), None);
         assert_eq!(unusable(&state(ClusterState::Upgrading)), None);
-        assert_eq!(unusable(&state(ClusterState::Provisioning)), Some(Reason::ClusterNotReady));
-        assert_eq!(unusable(&state(ClusterState::Error)), Some(Reason::ClusterNotReady));
+        assert_eq!(
+            unusable(&state(ClusterState::Provisioning)),
+            Some(Reason::ClusterNotReady)
+        );
+        assert_eq!(
+            unusable(&state(ClusterState::Error)),
+            Some(Reason::ClusterNotReady)
+        );
         assert_eq!(
             unusable(&state(ClusterState::Unknown("odd".to_string()))),
             Some(Reason::ClusterNotReady)
         );
-        assert_eq!(unusable(&state(ClusterState::Deleting)), Some(Reason::ClusterGone));
-        assert_eq!(unusable(&state(ClusterState::Deleted)), Some(Reason::ClusterGone));
-        let sso = Cluster { sso: Sso { enabled: true, required: true }, ..cluster("1", "a") };
+        assert_eq!(
+            unusable(&state(ClusterState::Deleting)),
+            Some(Reason::ClusterGone)
+        );
+        assert_eq!(
+            unusable(&state(ClusterState::Deleted)),
+            Some(Reason::ClusterGone)
+        );
+        let sso = Cluster {
+            sso: Sso {
+                enabled: true,
+                required: true,
+            },
+            ..cluster("1", "a")
+        };
         assert_eq!(unusable(&sso), Some(Reason::SsoRequired));
     }
 }

@@ -111,7 +111,10 @@ impl Metrics {
 
     /// Has the series of `context` read at every scrape.
     pub fn collect_from(&self, context: Arc<Context>) {
-        let collector = ContextCollector { context, leader: self.leader.clone() };
+        let collector = ContextCollector {
+            context,
+            leader: self.leader.clone(),
+        };
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register_collector(Box::new(collector));
     }
@@ -141,30 +144,42 @@ impl Metrics {
         self.request_duration.observe(began.elapsed().as_secs_f64());
         let code = match &answer {
             Ok(_) => "200".to_string(),
-            Err(error) => error.status().map_or("none".to_string(), |code| code.as_u16().to_string()),
+            Err(error) => error
+                .status()
+                .map_or("none".to_string(), |code| code.as_u16().to_string()),
         };
-        let labels = [("operation", operation.as_str().to_string()), ("code", code)];
+        let labels = [
+            ("operation", operation.as_str().to_string()),
+            ("code", code),
+        ];
         let requests = match &answer {
             Ok(answer) => answer.meta.requests,
             Err(error) => error.meta.requests,
         };
-        self.requests.get_or_create(&labels).inc_by(u64::from(requests.max(1)));
+        self.requests
+            .get_or_create(&labels)
+            .inc_by(u64::from(requests.max(1)));
         answer
     }
 
     /// Counts a token that was minted.
     pub fn count_mint(&self, reason: IssueReason) {
-        self.mints.get_or_create(&[("reason", reason.as_str().to_string())]).inc();
+        self.mints
+            .get_or_create(&[("reason", reason.as_str().to_string())])
+            .inc();
     }
 
     /// Counts seconds for which a published credential was left expired.
     pub fn count_expired(&self, seconds: i64) {
-        self.expired_seconds.inc_by(u64::try_from(seconds).unwrap_or(0));
+        self.expired_seconds
+            .inc_by(u64::try_from(seconds).unwrap_or(0));
     }
 
     /// Counts a run.
     pub fn count_run(&self, result: RunResult) {
-        self.runs.get_or_create(&[("result", result.as_str().to_string())]).inc();
+        self.runs
+            .get_or_create(&[("result", result.as_str().to_string())])
+            .inc();
     }
 
     /// Notes how long a run took.
@@ -203,14 +218,14 @@ impl Collector for ContextCollector {
         if self.leader.get() < 1.0 {
             return Ok(());
         }
-        for family in self.access_families().into_iter().chain(self.account_families()) {
+        for family in self
+            .access_families()
+            .into_iter()
+            .chain(self.account_families())
+        {
             let gauge = ConstGauge::new(0.0_f64);
-            let mut metric = encoder.encode_descriptor(
-                family.name,
-                family.help,
-                None,
-                gauge.metric_type(),
-            )?;
+            let mut metric =
+                encoder.encode_descriptor(family.name, family.help, None, gauge.metric_type())?;
             for (labels, value) in family.values {
                 ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
             }
@@ -221,12 +236,21 @@ impl Collector for ContextCollector {
 
 impl ContextCollector {
     fn access_families(&self) -> Vec<Series> {
-        let family = |name, help| Series { name, help, values: Vec::new() };
-        let mut expiration =
-            family("expiration_timestamp_seconds", "When the published credential expires");
+        let family = |name, help| Series {
+            name,
+            help,
+            values: Vec::new(),
+        };
+        let mut expiration = family(
+            "expiration_timestamp_seconds",
+            "When the published credential expires",
+        );
         let mut renewal = family("renewal_timestamp_seconds", "When it is renewed");
         let mut verified = family("verified_timestamp_seconds", "When the cluster accepted it");
-        let mut ready = family("ready", "1 while every output holds an unexpired credential");
+        let mut ready = family(
+            "ready",
+            "1 while every output holds an unexpired credential",
+        );
         for (key, access) in self.context.caches().accesses.iter() {
             let labels = vec![
                 ("namespace", key.namespace.to_string()),
@@ -237,7 +261,9 @@ impl ContextCollector {
                 condition.type_ == ConditionType::Ready.as_str()
                     && condition.status == ConditionStatus::True.as_str()
             });
-            ready.values.push((labels.clone(), if is_ready { 1.0 } else { 0.0 }));
+            ready
+                .values
+                .push((labels.clone(), if is_ready { 1.0 } else { 0.0 }));
             let credential = status.credential.unwrap_or_default();
             for (family, time) in [
                 (&mut expiration, credential.expires_at),
@@ -245,7 +271,9 @@ impl ContextCollector {
                 (&mut verified, credential.verified_at),
             ] {
                 if let Some(time) = time {
-                    family.values.push((labels.clone(), seconds(time.0.as_second())));
+                    family
+                        .values
+                        .push((labels.clone(), seconds(time.0.as_second())));
                 }
             }
         }
@@ -278,7 +306,10 @@ impl ContextCollector {
 }
 
 /// Seconds since 1970 as Prometheus wants them; exact until long after the year 9999.
-#[expect(clippy::cast_precision_loss, reason = "instants have far fewer than 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "instants have far fewer than 53 bits"
+)]
 fn seconds(instant: i64) -> f64 {
     instant as f64
 }

@@ -108,7 +108,9 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let outcome = controller.run(leadership, stop).await;
     end.send_replace(true);
     if let Some(candidate) = candidate
-        && tokio::time::timeout(RELEASE_DEADLINE, candidate).await.is_err()
+        && tokio::time::timeout(RELEASE_DEADLINE, candidate)
+            .await
+            .is_err()
     {
         warn!("the lease was not given up in time");
     }
@@ -128,13 +130,14 @@ async fn doors(arguments: &RunArgs, clock: Clock) -> Result<Doors, Failure> {
         .map_err(|error| Failure::Usage(format!("--digitalocean-api-url: {error}")))?;
     let service = digitalocean::production_service(&base_url)
         .map_err(|error| Failure::other("the client for DigitalOcean could not be made", error))?;
-    let mut config = Config::infer()
-        .await
-        .map_err(|error| Failure::other("no cluster: set KUBECONFIG, or run in a cluster", error))?;
+    let mut config = Config::infer().await.map_err(|error| {
+        Failure::other("no cluster: set KUBECONFIG, or run in a cluster", error)
+    })?;
     // When to try again is decided by the operator: silent repetitions would undo its budgets.
     config.default_retry = false;
-    let kubernetes = Client::try_from(config)
-        .map_err(|error| Failure::other("the client for the API server could not be made", error))?;
+    let kubernetes = Client::try_from(config).map_err(|error| {
+        Failure::other("the client for the API server could not be made", error)
+    })?;
     Ok(Doors {
         clock,
         digitalocean: digitalocean::Client::new(service, base_url),
@@ -149,9 +152,14 @@ async fn serve_admin(
     metrics: &Arc<Metrics>,
     clock: &Clock,
 ) -> Result<(), Failure> {
-    let listener = admin::bind(arguments.admin_address).await.map_err(|error| {
-        Failure::other(&format!("--admin-address {}", arguments.admin_address), error)
-    })?;
+    let listener = admin::bind(arguments.admin_address)
+        .await
+        .map_err(|error| {
+            Failure::other(
+                &format!("--admin-address {}", arguments.admin_address),
+                error,
+            )
+        })?;
     if let Ok(address) = listener.local_addr() {
         info!(%address, "serving /livez, /readyz and /metrics");
     }

@@ -31,9 +31,17 @@ impl Redaction {
     pub fn register(&self, secret: &str) -> Registration {
         let secret = secret.as_bytes().to_vec();
         if let Some(start) = window(&secret) {
-            *self.registry().entry(start).or_default().entry(secret.clone()).or_default() += 1;
+            *self
+                .registry()
+                .entry(start)
+                .or_default()
+                .entry(secret.clone())
+                .or_default() += 1;
         }
-        Registration { redaction: self.clone(), secret }
+        Registration {
+            redaction: self.clone(),
+            secret,
+        }
     }
 
     /// `line` with every secret replaced; `None` where there is nothing to replace.
@@ -98,10 +106,18 @@ fn window(bytes: &[u8]) -> Option<[u8; WINDOW]> {
 fn secret_at(registry: &Registry, rest: &[u8]) -> Option<usize> {
     if TOKEN_PREFIXES.iter().any(|prefix| rest.starts_with(prefix)) {
         let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        return Some(rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len()));
+        return Some(
+            rest.iter()
+                .position(|byte| !word(byte))
+                .unwrap_or(rest.len()),
+        );
     }
     let secrets = registry.get(&window(rest)?)?;
-    secrets.keys().filter(|secret| rest.starts_with(secret)).map(Vec::len).max()
+    secrets
+        .keys()
+        .filter(|secret| rest.starts_with(secret))
+        .map(Vec::len)
+        .max()
 }
 
 /// A writer that redacts. The log hands over a whole line at a time.
@@ -141,7 +157,10 @@ mod tests {
         let redaction = Redaction::default();
         let registration = redaction.register("a-secret-token");
         let line = "x a-secret-token, a-secret-tokena-secret-token y";
-        assert_eq!(redacted(&redaction, line), "x [redacted], [redacted][redacted] y");
+        assert_eq!(
+            redacted(&redaction, line),
+            "x [redacted], [redacted][redacted] y"
+        );
         assert_eq!(redacted(&redaction, "a-secret-tape"), "a-secret-tape");
         drop(registration);
         assert_eq!(redacted(&redaction, line), line);

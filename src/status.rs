@@ -25,7 +25,11 @@ impl Finding {
     /// A finding about nothing in particular, which stalls if its reason usually does.
     #[must_use]
     pub fn of(reason: Reason) -> Self {
-        Self { reason, subject: None, stalls: reason.stalls() }
+        Self {
+            reason,
+            subject: None,
+            stalls: reason.stalls(),
+        }
     }
 
     /// The message of the condition.
@@ -55,7 +59,12 @@ impl Verification {
     /// The cluster has not been asked.
     #[must_use]
     pub fn off() -> Self {
-        Self { reason: Reason::Off, at: None, username: None, groups: Vec::new() }
+        Self {
+            reason: Reason::Off,
+            at: None,
+            username: None,
+            groups: Vec::new(),
+        }
     }
 }
 
@@ -86,7 +95,11 @@ impl Outcome<'_> {
         let verification = self.verification_after(previous);
         let mut findings = vec![
             (ConditionType::Ready, ready.reason.status(), ready.clone()),
-            (ConditionType::Synced, self.synced.reason.status(), self.synced.clone()),
+            (
+                ConditionType::Synced,
+                self.synced.reason.status(),
+                self.synced.clone(),
+            ),
             (
                 ConditionType::Verified,
                 verification.reason.status(),
@@ -95,7 +108,11 @@ impl Outcome<'_> {
         ];
         // kstatus calls a stalled object failed: never say that of an access that works.
         if self.synced.stalls && ready.reason.status() != ConditionStatus::True {
-            findings.push((ConditionType::Stalled, ConditionStatus::True, self.synced.clone()));
+            findings.push((
+                ConditionType::Stalled,
+                ConditionStatus::True,
+                self.synced.clone(),
+            ));
         }
         DOClusterAccessStatus {
             observed_generation: Some(self.wanted.generation),
@@ -205,8 +222,10 @@ impl Outcome<'_> {
             reason: finding.reason.as_str().to_string(),
             message: finding.message(),
             observed_generation: Some(self.wanted.generation),
-            last_transition_time: unchanged
-                .map_or_else(|| time(self.now), |condition| condition.last_transition_time.clone()),
+            last_transition_time: unchanged.map_or_else(
+                || time(self.now),
+                |condition| condition.last_transition_time.clone(),
+            ),
         }
     }
 }

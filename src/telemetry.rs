@@ -16,12 +16,21 @@ use crate::redaction::{RedactingWriter, Redaction};
 pub fn init(format: LogFormat, filter: &str, redaction: &Redaction) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let redaction = redaction.clone();
-    let writer =
-        move || RedactingWriter { inner: io::stderr(), redaction: redaction.clone() };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let writer = move || RedactingWriter {
+        inner: io::stderr(),
+        redaction: redaction.clone(),
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
     match format {
         LogFormat::Text => log.with_ansi(false).with_target(false).finish().init(),
-        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).finish().init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .finish()
+            .init(),
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! `DOClusterAccess`: what a user asks for, and what the operator reports.
 
-#![allow(unreachable_pub, reason = "the derives repeat the structs inside functions")]
+#![allow(
+    unreachable_pub,
+    reason = "the derives repeat the structs inside functions"
+)]
 
 use std::collections::BTreeMap;
 

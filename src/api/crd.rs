@@ -2,8 +2,7 @@
 //! with what the derive cannot say.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
-    JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde_json::json;
@@ -18,14 +17,18 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
 
 fn complete(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut definition.spec.versions {
-        let Some(schema) =
-            version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut())
+        let Some(schema) = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut())
         else {
             continue;
         };
         refuse_null(schema);
-        if let Some(status) =
-            schema.properties.as_mut().and_then(|properties| properties.get_mut("status"))
+        if let Some(status) = schema
+            .properties
+            .as_mut()
+            .and_then(|properties| properties.get_mut("status"))
         {
             // A fresh object must not look healthy to a client that only knows kstatus.
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
@@ -38,7 +41,11 @@ fn complete(mut definition: CustomResourceDefinition) -> CustomResourceDefinitio
 /// explicit null as if the field were absent, which is what every validation rule assumes.
 fn refuse_null(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
-    for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
+    for property in schema
+        .properties
+        .iter_mut()
+        .flat_map(|properties| properties.values_mut())
+    {
         refuse_null(property);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {

@@ -265,8 +265,10 @@ mod tests {
 
     #[test]
     fn every_reason_is_listed_once_and_is_unique_within_its_condition() {
-        let words: BTreeSet<_> =
-            Reason::ALL.iter().map(|reason| (reason.condition(), reason.as_str())).collect();
+        let words: BTreeSet<_> = Reason::ALL
+            .iter()
+            .map(|reason| (reason.condition(), reason.as_str()))
+            .collect();
         assert_eq!(words.len(), Reason::ALL.len());
     }
 
@@ -276,7 +278,11 @@ mod tests {
             let fails =
                 reason.condition() == ConditionType::Synced && reason.status() == Status::False;
             assert!(fails || !reason.stalls(), "{reason:?}");
-            assert_eq!(fails, reason.event_type() == EventType::Warning, "{reason:?}");
+            assert_eq!(
+                fails,
+                reason.event_type() == EventType::Warning,
+                "{reason:?}"
+            );
             assert_eq!(fails, reason.retry() != RetryClass::Never, "{reason:?}");
         }
     }
@@ -284,15 +290,25 @@ mod tests {
     #[test]
     fn a_sentence_holds_no_digits_that_could_be_a_count_or_a_time() {
         for reason in Reason::ALL {
-            let digits: String =
-                reason.sentence().chars().filter(char::is_ascii_digit).collect();
-            assert!(matches!(digits.as_str(), "" | "401" | "403" | "429"), "{reason:?}");
+            let digits: String = reason
+                .sentence()
+                .chars()
+                .filter(char::is_ascii_digit)
+                .collect();
+            assert!(
+                matches!(digits.as_str(), "" | "401" | "403" | "429"),
+                "{reason:?}"
+            );
             assert!(reason.sentence().len() < 200 && !reason.sentence().ends_with('.'));
         }
     }
 
     #[test]
     fn the_sentence_for_403_names_the_scope() {
-        assert!(Reason::Forbidden.sentence().contains("kubernetes:access_cluster"));
+        assert!(
+            Reason::Forbidden
+                .sentence()
+                .contains("kubernetes:access_cluster")
+        );
     }
 }

@@ -25,7 +25,9 @@ pub struct Cache<T> {
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        Self { items: BTreeMap::new() }
+        Self {
+            items: BTreeMap::new(),
+        }
     }
 }
 
@@ -135,7 +137,10 @@ mod tests {
         let other = ObjectKey::new("other", "name");
         cache.observe(&key(), Item("1"));
         cache.observe(&other, Item("1"));
-        assert_eq!(cache.retain_listed(Some("namespace"), &BTreeSet::new()), [key()]);
+        assert_eq!(
+            cache.retain_listed(Some("namespace"), &BTreeSet::new()),
+            [key()]
+        );
         assert!(cache.get(&other).is_some());
     }
 
@@ -145,7 +150,10 @@ mod tests {
         for namespace in ["a", "ab", "b"] {
             cache.observe(&ObjectKey::new(namespace, "name"), Item("1"));
         }
-        let found: Vec<_> = cache.in_namespace("ab").map(|(key, _)| key.to_string()).collect();
+        let found: Vec<_> = cache
+            .in_namespace("ab")
+            .map(|(key, _)| key.to_string())
+            .collect();
         assert_eq!(found, ["ab/name"]);
     }
 }

@@ -129,7 +129,10 @@ pub struct Caches {
 
 impl Versioned for DOClusterAccess {
     fn resource_version(&self) -> &str {
-        self.metadata.resource_version.as_deref().unwrap_or_default()
+        self.metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default()
     }
 }
 
@@ -145,7 +148,10 @@ impl Caches {
     pub fn expires_at(&self, key: &ObjectKey) -> Option<EpochSeconds> {
         let access = self.accesses.get(key)?;
         let credential = access.status.as_ref()?.credential.as_ref()?;
-        credential.expires_at.as_ref().map(|time| time.0.as_second())
+        credential
+            .expires_at
+            .as_ref()
+            .map(|time| time.0.as_second())
     }
 
     /// Whether there is an access with this UID in `namespace`.
@@ -171,11 +177,20 @@ impl Caches {
         if !self.secrets.observe(&key, secret) {
             return Vec::new();
         }
-        let mut concerned = before.map(|before| self.unlink(&key, &before)).unwrap_or_default();
+        let mut concerned = before
+            .map(|before| self.unlink(&key, &before))
+            .unwrap_or_default();
         if let Some(uid) = uid {
-            self.secrets_by_access.entry(uid).or_default().insert(key.clone());
+            self.secrets_by_access
+                .entry(uid)
+                .or_default()
+                .insert(key.clone());
         }
-        concerned.extend(self.secrets.get(&key).and_then(|secret| access_key(&secret)));
+        concerned.extend(
+            self.secrets
+                .get(&key)
+                .and_then(|secret| access_key(&secret)),
+        );
         concerned.sort();
         concerned.dedup();
         concerned
@@ -187,7 +202,9 @@ impl Caches {
         if !self.secrets.remove(key, resource_version) {
             return Vec::new();
         }
-        before.map(|before| self.unlink(key, &before)).unwrap_or_default()
+        before
+            .map(|before| self.unlink(key, &before))
+            .unwrap_or_default()
     }
 
     /// Forgets the Secrets of `namespace` (of all, if `None`) that are not `listed`. Says which
@@ -225,5 +242,7 @@ impl Caches {
 
 /// The access that a Secret says it belongs to. Only a hint whom to wake: what counts is the UID.
 fn access_key(secret: &FoundMetadata) -> Option<ObjectKey> {
-    secret.access_name().map(|name| ObjectKey::new(&secret.namespace, name))
+    secret
+        .access_name()
+        .map(|name| ObjectKey::new(&secret.namespace, name))
 }

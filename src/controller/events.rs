@@ -13,6 +13,7 @@ use tracing::debug;
 
 use super::kubernetes::Kubernetes;
 use crate::api::{DOClusterAccess, EventType};
+use crate::hexadecimal::hexadecimal;
 
 const REPORTER: &str = "doclusteraccess.dev/do-cluster-access";
 /// Events that wait to be sent; more are dropped, and counted in the log.
@@ -44,14 +45,23 @@ impl Events {
     #[must_use]
     pub fn channel(instance: &str) -> (Self, mpsc::Receiver<Event>) {
         let (queue, waiting) = mpsc::channel(WAITING_EVENTS);
-        (Self { queue, instance: instance.into() }, waiting)
+        (
+            Self {
+                queue,
+                instance: instance.into(),
+            },
+            waiting,
+        )
     }
 
     /// Has an event sent that is about `access`.
     pub fn send(&self, access: &DOClusterAccess, now: Timestamp, notice: &Notice<'_>) {
         let event = self.event(access, now, notice);
         if self.queue.try_send(event).is_err() {
-            debug!(reason = notice.reason, "too many events are waiting: one is dropped");
+            debug!(
+                reason = notice.reason,
+                "too many events are waiting: one is dropped"
+            );
         }
     }
 
@@ -89,7 +99,7 @@ impl Events {
 }
 
 /// Sends what comes out of `waiting`, one after another, until nothing can come any more.
-pub async fn deliver(kubernetes: Kubernetes, mut waiting: mpsc::Receiver<Event>) {
+pub(super) async fn deliver(kubernetes: Kubernetes, mut waiting: mpsc::Receiver<Event>) {
     while let Some(event) = waiting.recv().await {
         if let Err(error) = kubernetes.create_event(&event).await {
             debug!(%error, reason = ?event.reason, "an event could not be written");
@@ -106,10 +116,12 @@ fn unique(access: &DOClusterAccess, now: Timestamp, notice: &Notice<'_>) -> Stri
         .chain_update(notice.reason)
         .chain_update(&notice.note)
         .finalize();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&digest[..8])
 }
 
 fn truncated(note: &str) -> String {
-    let end = (0..=NOTE_LIMIT.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
+    let end = (0..=NOTE_LIMIT.min(note.len()))
+        .rev()
+        .find(|end| note.is_char_boundary(*end));
     note[..end.unwrap_or(0)].to_string()
 }

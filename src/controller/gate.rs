@@ -25,13 +25,17 @@ impl Gate {
     /// Why it is closed, and until when nobody may try.
     #[must_use]
     pub fn closed(&self) -> Option<(Reason, EpochSeconds)> {
-        self.closed.as_ref().map(|closed| (closed.reason, closed.next_probe_at))
+        self.closed
+            .as_ref()
+            .map(|closed| (closed.reason, closed.next_probe_at))
     }
 
     /// An access met a failure, and no probe has confirmed it yet.
     #[must_use]
     pub fn is_suspected(&self) -> bool {
-        self.closed.as_ref().is_some_and(|closed| closed.failed_probes == 0)
+        self.closed
+            .as_ref()
+            .is_some_and(|closed| closed.failed_probes == 0)
     }
 
     /// When the last outage ended that a probe had confirmed.
@@ -47,7 +51,11 @@ impl Gate {
             let next_probe_at = not_before.unwrap_or(now).max(now);
             // Having been told to wait is confirmation enough.
             let failed_probes = u32::from(not_before.is_some());
-            self.closed = Some(Closed { reason, failed_probes, next_probe_at });
+            self.closed = Some(Closed {
+                reason,
+                failed_probes,
+                next_probe_at,
+            });
         }
     }
 
@@ -60,7 +68,10 @@ impl Gate {
         not_before: Option<EpochSeconds>,
         most_urgent: Option<EpochSeconds>,
     ) {
-        let failed_probes = self.closed.as_ref().map_or(0, |closed| closed.failed_probes);
+        let failed_probes = self
+            .closed
+            .as_ref()
+            .map_or(0, |closed| closed.failed_probes);
         let doubled = SHORTEST_PROBE_SECONDS << failed_probes.min(7);
         let urgent = most_urgent
             .filter(|expires_at| *expires_at > now)
@@ -68,7 +79,11 @@ impl Gate {
             .max(SHORTEST_PROBE_SECONDS);
         let delay = doubled.min(LONGEST_PROBE_SECONDS).min(urgent);
         let next_probe_at = not_before.filter(|at| *at > now).unwrap_or(now + delay);
-        self.closed = Some(Closed { reason, failed_probes: failed_probes + 1, next_probe_at });
+        self.closed = Some(Closed {
+            reason,
+            failed_probes: failed_probes + 1,
+            next_probe_at,
+        });
     }
 
     /// The probe succeeded.

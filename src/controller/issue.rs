@@ -1,11 +1,16 @@
 //! Issuing: one renewal of a credential, whatever number of calls it takes. Each call mints a token
 //! that cannot be revoked, so an answer that was got is never asked for again.
 
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use tracing::debug;
 
 use super::context::Context;
-use super::memory::{Draft, Expiry, HeldCredential};
+use super::memory::{Draft, Expiry, HeldCredential, Minted};
 use super::subject::Subject;
 use crate::api::{KubeconfigSource, Reason};
 use crate::credential::{Authentication, Credential, CredentialError};
@@ -13,6 +18,7 @@ use crate::digitalocean::{self, ApiToken, Cluster, Error, ErrorKind, IssuedCrede
 use crate::kubeconfig::{self, ContextName, Kubeconfig};
 use crate::lookup::facts;
 use crate::outputs::{Material, format_of};
+use crate::redaction::Registration;
 use crate::rotation::{EpochSeconds, Issue, IssueReason};
 
 /// Largest difference between DigitalOcean's clock and ours that is taken for one, in seconds: a
@@ -21,7 +27,7 @@ const LARGEST_SKEW_SECONDS: i64 = 48 * 3600;
 
 /// Why there is no credential.
 #[derive(Debug)]
-pub enum IssueError {
+pub(super) enum IssueError {
     /// A call failed.
     Call(Error),
     /// The answer cannot be used.
@@ -38,14 +44,16 @@ impl From<Error> for IssueError {
 }
 
 impl IssueError {
-    fn invalid(why: impl ToString) -> Self {
-        Self::Invalid { why: why.to_string() }
+    fn invalid(why: impl fmt::Display) -> Self {
+        Self::Invalid {
+            why: why.to_string(),
+        }
     }
 }
 
 /// What a failed call means for the access.
 #[must_use]
-pub fn reason_of(error: &Error) -> Reason {
+pub(super) fn reason_of(error: &Error) -> Reason {
     match error.kind {
         ErrorKind::Unauthorized => Reason::Unauthorized,
         ErrorKind::Forbidden => Reason::Forbidden,
@@ -64,7 +72,7 @@ pub fn reason_of(error: &Error) -> Reason {
 ///
 /// # Errors
 /// When a call fails or its answer cannot be used.
-pub async fn mint(
+pub(super) async fn mint(
     context: &Context,
     subject: &Subject,
     token: &ApiToken,
@@ -77,12 +85,30 @@ pub async fn mint(
     });
     let fetches_kubeconfig =
         needs_kubeconfig && subject.access.spec.kubeconfig_source == KubeconfigSource::DigitalOcean;
-    let calls = Calls { context, token, cluster, subject, reason };
+    let calls = Calls {
+        context,
+        token,
+        cluster,
+        subject,
+        reason,
+    };
     let missing_credentials = draft.credentials.is_none();
     let missing_kubeconfig = fetches_kubeconfig && draft.kubeconfig.is_none();
     let (credentials, kubeconfig) = futures::join!(
-        async { if missing_credentials { Some(calls.credentials().await) } else { None } },
-        async { if missing_kubeconfig { Some(calls.kubeconfig().await) } else { None } },
+        async {
+            if missing_credentials {
+                Some(calls.credentials().await)
+            } else {
+                None
+            }
+        },
+        async {
+            if missing_kubeconfig {
+                Some(calls.kubeconfig().await)
+            } else {
+                None
+            }
+        },
     );
     let mut failed = None;
     match credentials {
@@ -98,11 +124,11 @@ pub async fn mint(
     if let Some(error) = failed {
         return Err(error);
     }
-    let Some((issued, expiry)) = draft.credentials.clone() else {
+    let Some(credentials) = draft.credentials.clone() else {
         return Err(IssueError::invalid("no credential was issued"));
     };
     let fetched = draft.kubeconfig.clone().filter(|_| fetches_kubeconfig);
-    Ok(calls.assemble(issued, expiry, fetched, needs_kubeconfig))
+    Ok(calls.assemble(credentials, fetched, needs_kubeconfig))
 }
 
 struct Calls<'a> {
@@ -114,35 +140,57 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    async fn credentials(&self) -> Result<(IssuedCredential, Expiry), IssueError> {
+    async fn credentials(&self) -> Result<Minted<IssuedCredential>, IssueError> {
         let requested_at = self.context.clock.now_seconds();
         let call = self.context.digitalocean.get_credentials(
             self.token,
             &self.cluster.id,
             self.expiry_seconds(),
         );
-        let answer = self.observed(digitalocean::Operation::GetCredentials, call).await?;
-        self.check_endpoint(&answer.value.credential).map_err(IssueError::invalid)?;
+        let answer = self
+            .observed(digitalocean::Operation::GetCredentials, call)
+            .await?;
+        let registration = self.register(&answer.value.credential);
+        self.check_endpoint(&answer.value.credential)
+            .map_err(IssueError::invalid)?;
         let known = answer.value.expires_at;
         let expiry = self.expiry(&answer.value.credential, known, requested_at, &answer.meta)?;
-        Ok((answer.value, expiry))
+        Ok(Minted {
+            value: answer.value,
+            expiry,
+            registration,
+        })
     }
 
-    async fn kubeconfig(&self) -> Result<(Kubeconfig, Expiry), IssueError> {
+    async fn kubeconfig(&self) -> Result<Minted<Kubeconfig>, IssueError> {
         let requested_at = self.context.clock.now_seconds();
         let call = self.context.digitalocean.get_kubeconfig(
             self.token,
             &self.cluster.id,
             self.expiry_seconds(),
         );
-        let answer = self.observed(digitalocean::Operation::GetKubeconfig, call).await?;
-        let kubeconfig = kubeconfig::parse(secrecy::ExposeSecret::expose_secret(&answer.value))
-            .map_err(IssueError::invalid)?;
-        self.check_endpoint(kubeconfig.credential()).map_err(|why| {
-            IssueError::invalid(format!("the kubeconfig cannot be used: {why}"))
-        })?;
+        let answer = self
+            .observed(digitalocean::Operation::GetKubeconfig, call)
+            .await?;
+        let kubeconfig =
+            kubeconfig::parse(answer.value.expose_secret()).map_err(IssueError::invalid)?;
+        let registration = self.register(kubeconfig.credential());
+        self.check_endpoint(kubeconfig.credential())
+            .map_err(|why| IssueError::invalid(format!("the kubeconfig cannot be used: {why}")))?;
         let expiry = self.expiry(kubeconfig.credential(), None, requested_at, &answer.meta)?;
-        Ok((kubeconfig, expiry))
+        Ok(Minted {
+            value: kubeconfig,
+            expiry,
+            registration,
+        })
+    }
+
+    fn register(&self, credential: &Credential) -> Arc<Registration> {
+        let secret = match credential.authentication() {
+            Authentication::Token(token) => token,
+            Authentication::Certificate { key_pem, .. } => key_pem,
+        };
+        Arc::new(self.context.redaction.register(secret.expose_secret()))
     }
 
     async fn observed<T>(
@@ -193,31 +241,47 @@ impl Calls<'_> {
         let by_our_clock = |instant: Timestamp| requested_at + (instant.as_second() - their_now);
         // The lifetime that was asked for has no effect on a client certificate.
         let is_token = matches!(credential.authentication(), Authentication::Token(_));
-        let asked_for = (is_token && known.is_none())
-            .then(|| requested_at + i64::from(self.expiry_seconds()));
-        let ends = [known.map(by_our_clock), credential.not_after().map(by_our_clock), asked_for];
+        let asked_for =
+            (is_token && known.is_none()).then(|| requested_at + i64::from(self.expiry_seconds()));
+        let ends = [
+            known.map(by_our_clock),
+            credential.not_after().map(by_our_clock),
+            asked_for,
+        ];
         match ends.into_iter().flatten().min() {
-            Some(expires_at) if expires_at > requested_at => Ok(Expiry { requested_at, expires_at }),
-            Some(_) => Err(IssueError::invalid("the new credential has expired already")),
-            None => Err(IssueError::invalid("the new credential does not say when it expires")),
+            Some(expires_at) if expires_at > requested_at => Ok(Expiry {
+                requested_at,
+                expires_at,
+            }),
+            Some(_) => Err(IssueError::invalid(
+                "the new credential has expired already",
+            )),
+            None => Err(IssueError::invalid(
+                "the new credential does not say when it expires",
+            )),
         }
     }
 
     fn assemble(
         &self,
-        issued: IssuedCredential,
-        expiry: Expiry,
-        fetched: Option<(Kubeconfig, Expiry)>,
+        credentials: Minted<IssuedCredential>,
+        fetched: Option<Minted<Kubeconfig>>,
         needs_kubeconfig: bool,
     ) -> HeldCredential {
-        let (kubeconfig, other) = fetched.unzip();
-        let issued_at = other.map_or(expiry.requested_at, |other| {
-            other.requested_at.min(expiry.requested_at)
-        });
-        let expires_at =
-            other.map_or(expiry.expires_at, |other| other.expires_at.min(expiry.expires_at));
+        let (issued, expiry) = (credentials.value, credentials.expiry);
+        let other = fetched.as_ref().map_or(expiry, |fetched| fetched.expiry);
+        let issued_at = expiry.requested_at.min(other.requested_at);
+        let expires_at = expiry.expires_at.min(other.expires_at);
+        let registrations = fetched
+            .iter()
+            .map(|fetched| fetched.registration.clone())
+            .chain([credentials.registration])
+            .collect();
+        let kubeconfig = fetched.map(|fetched| fetched.value);
         let name = ContextName::new(&self.cluster.region, &self.cluster.name);
-        let source = kubeconfig.as_ref().map_or(&issued.credential, Kubeconfig::credential);
+        let source = kubeconfig
+            .as_ref()
+            .map_or(&issued.credential, Kubeconfig::credential);
         let document = needs_kubeconfig.then(|| kubeconfig::render(&name, source));
         let material = Material {
             issue: Issue {
@@ -238,6 +302,7 @@ impl Calls<'_> {
             rejections: 0,
             verification: None,
             cluster: facts(self.cluster),
+            registrations,
         }
     }
 }

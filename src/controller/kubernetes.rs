@@ -62,7 +62,10 @@ impl From<kube::Error> for ApiError {
             },
             _ => ApiErrorKind::Unavailable,
         };
-        Self { kind, message: error.to_string() }
+        Self {
+            kind,
+            message: error.to_string(),
+        }
     }
 }
 
@@ -104,7 +107,8 @@ impl Kubernetes {
     /// # Errors
     /// [`ApiErrorKind::Conflict`] where there is such a Secret; otherwise as for any write.
     pub async fn create_secret(&self, desired: &DesiredSecret) -> Result<FoundMetadata, ApiError> {
-        self.apply(desired, &[("resourceVersion", NEVER_A_VERSION)]).await
+        self.apply(desired, &[("resourceVersion", NEVER_A_VERSION)])
+            .await
     }
 
     /// Updates the Secret that was `found`, in place.
@@ -121,13 +125,15 @@ impl Kubernetes {
             ("uid", found.uid.as_str()),
             ("resourceVersion", found.resource_version.as_str()),
         ];
-        self.apply(desired, &preconditions).await.map_err(|mut error| {
-            // With the uid of an object that is gone, an apply is an invalid creation.
-            if error.kind == ApiErrorKind::NotFound {
-                error.kind = ApiErrorKind::Conflict;
-            }
-            error
-        })
+        self.apply(desired, &preconditions)
+            .await
+            .map_err(|mut error| {
+                // With the uid of an object that is gone, an apply is an invalid creation.
+                if error.kind == ApiErrorKind::NotFound {
+                    error.kind = ApiErrorKind::Conflict;
+                }
+                error
+            })
     }
 
     async fn apply(
@@ -198,18 +204,21 @@ impl Kubernetes {
     pub async fn create_event(&self, event: &Event) -> Result<(), ApiError> {
         let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        within_deadline(events.create(&PostParams::default(), event)).await.map(|_| ())
+        within_deadline(events.create(&PostParams::default(), event))
+            .await
+            .map(|_| ())
     }
 }
 
-async fn within_deadline<T>(
-    request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, ApiError> {
+async fn within_deadline<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
     match tokio::time::timeout(DEADLINE, request).await {
         Ok(answer) => answer.map_err(ApiError::from),
         Err(_) => Err(ApiError {
             kind: ApiErrorKind::Unavailable,
-            message: format!("the API server did not answer within {} s", DEADLINE.as_secs()),
+            message: format!(
+                "the API server did not answer within {} s",
+                DEADLINE.as_secs()
+            ),
         }),
     }
 }

@@ -47,9 +47,21 @@ pub struct Candidate {
 impl Candidate {
     /// A candidate for the lease of that name in `namespace`; `identity` is unique to the process.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, identity: String, clock: Clock) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: String,
+        clock: Clock,
+    ) -> Self {
         let leases = Api::namespaced(client, namespace);
-        Self { leases, name: name.to_string(), identity, clock, seen: None }
+        Self {
+            leases,
+            name: name.to_string(),
+            identity,
+            clock,
+            seen: None,
+        }
     }
 
     /// Campaigns until it leads, then renews until it cannot: ends with [`Leadership::Lost`]. When
@@ -100,7 +112,10 @@ impl Candidate {
     async fn acquire_or_renew(&mut self) -> kube::Result<bool> {
         let now = self.clock.now();
         let Some(lease) = self.leases.get_opt(&self.name).await? else {
-            let lease = self.leases.create(&PostParams::default(), &self.first(now)).await?;
+            let lease = self
+                .leases
+                .create(&PostParams::default(), &self.first(now))
+                .await?;
             self.observe(lease);
             return Ok(true);
         };
@@ -108,7 +123,11 @@ impl Candidate {
         if !self.is_mine(&lease) && !self.is_free(&lease) {
             return Ok(false);
         }
-        match self.leases.replace(&self.name, &PostParams::default(), &self.next(lease, now)).await {
+        match self
+            .leases
+            .replace(&self.name, &PostParams::default(), &self.next(lease, now))
+            .await
+        {
             Ok(lease) => {
                 self.observe(lease);
                 Ok(true)
@@ -128,7 +147,9 @@ impl Candidate {
                 let spec = lease.spec.get_or_insert_default();
                 spec.holder_identity = Some(String::new());
                 spec.lease_duration_seconds = Some(1);
-                self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
+                self.leases
+                    .replace(&self.name, &PostParams::default(), &lease)
+                    .await?;
             }
             Ok::<_, kube::Error>(())
         };
@@ -140,32 +161,46 @@ impl Candidate {
     /// Remembers when a version of the lease was first seen.
     fn observe(&mut self, lease: Lease) {
         let version = |lease: &Lease| lease.metadata.resource_version.clone();
-        let known = self.seen.as_ref().is_some_and(|(seen, _)| version(seen) == version(&lease));
+        let known = self
+            .seen
+            .as_ref()
+            .is_some_and(|(seen, _)| version(seen) == version(&lease));
         if !known {
             self.seen = Some((lease, Instant::now()));
         }
     }
 
     fn is_mine(&self, lease: &Lease) -> bool {
-        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+        let holder = lease
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.holder_identity.as_deref());
         holder == Some(self.identity.as_str())
     }
 
     fn is_free(&self, lease: &Lease) -> bool {
         let spec = lease.spec.as_ref();
-        if spec.and_then(|spec| spec.holder_identity.as_deref()).is_none_or(str::is_empty) {
+        if spec
+            .and_then(|spec| spec.holder_identity.as_deref())
+            .is_none_or(str::is_empty)
+        {
             return true;
         }
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
         let duration = seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(DURATION, Duration::from_secs);
-        self.seen.as_ref().is_some_and(|(_, since)| since.elapsed() > duration)
+        self.seen
+            .as_ref()
+            .is_some_and(|(_, since)| since.elapsed() > duration)
     }
 
     fn first(&self, now: Timestamp) -> Lease {
         Lease {
-            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                ..ObjectMeta::default()
+            },
             spec: Some(LeaseSpec {
                 acquire_time: Some(MicroTime(now)),
                 lease_transitions: Some(0),
@@ -179,7 +214,11 @@ impl Candidate {
         let mine = before.holder_identity.as_deref() == Some(self.identity.as_str());
         let transitions = before.lease_transitions.unwrap_or_default();
         lease.spec = Some(LeaseSpec {
-            acquire_time: if mine { before.acquire_time } else { Some(MicroTime(now)) },
+            acquire_time: if mine {
+                before.acquire_time
+            } else {
+                Some(MicroTime(now))
+            },
             lease_transitions: Some(if mine { transitions } else { transitions + 1 }),
             ..self.renewed(now)
         });

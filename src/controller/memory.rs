@@ -8,6 +8,7 @@ use crate::api::ClusterStatus;
 use crate::digitalocean::IssuedCredential;
 use crate::kubeconfig::Kubeconfig;
 use crate::outputs::Material;
+use crate::redaction::Registration;
 use crate::rotation::{EpochSeconds, Failure, HeldIssue, IssueReason};
 use crate::status::Verification;
 
@@ -50,13 +51,18 @@ pub struct HeldCredential {
     pub verification: Option<Verification>,
     /// The cluster that it is for.
     pub cluster: ClusterStatus,
+    /// Keep what is secret in it out of the log.
+    pub registrations: Vec<Arc<Registration>>,
 }
 
 impl HeldCredential {
     /// What decisions need of it.
     #[must_use]
     pub fn summary(&self) -> HeldIssue {
-        HeldIssue { issue: self.material.issue.clone(), not_before: self.not_before }
+        HeldIssue {
+            issue: self.material.issue.clone(),
+            not_before: self.not_before,
+        }
     }
 }
 
@@ -67,10 +73,21 @@ pub struct Draft {
     pub issue_hash: String,
     /// The cluster that it is for.
     pub cluster_id: String,
-    /// Answer of get_credentials, and the expiry of what is in it.
-    pub credentials: Option<(IssuedCredential, Expiry)>,
-    /// Answer of get_kubeconfig, and the expiry of what is in it.
-    pub kubeconfig: Option<(Kubeconfig, Expiry)>,
+    /// Answer of get_credentials.
+    pub credentials: Option<Minted<IssuedCredential>>,
+    /// Answer of get_kubeconfig.
+    pub kubeconfig: Option<Minted<Kubeconfig>>,
+}
+
+/// The answer of a call that mints.
+#[derive(Debug, Clone)]
+pub struct Minted<T> {
+    /// What is in it.
+    pub value: T,
+    /// When that expires.
+    pub expiry: Expiry,
+    /// Keeps what is secret in it out of the log.
+    pub registration: Arc<Registration>,
 }
 
 /// From when until when a credential is good, by the operator's clock.
@@ -118,6 +135,9 @@ impl Memories {
 
     /// Forgets the access with this UID.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
     }
 }

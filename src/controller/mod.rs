@@ -158,7 +158,9 @@ impl Controller {
         mut stop: channel::Receiver<bool>,
     ) -> Ended {
         loop {
-            self.health.last_turn.store(self.context.clock.now_seconds(), Ordering::Relaxed);
+            self.health
+                .last_turn
+                .store(self.context.clock.now_seconds(), Ordering::Relaxed);
             let idle = match *leadership.borrow_and_update() {
                 Leadership::Lost => {
                     self.runs.abort_all();
@@ -169,7 +171,11 @@ impl Controller {
                 Leadership::Leading | Leadership::Following => false,
             };
             let turn = Instant::now() + LONGEST_TURN;
-            let next = self.queue.next_wake().filter(|_| idle).map_or(turn, |at| at.min(turn));
+            let next = self
+                .queue
+                .next_wake()
+                .filter(|_| idle)
+                .map_or(turn, |at| at.min(turn));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -180,12 +186,18 @@ impl Controller {
                 () = sleep_until(next) => {}
             }
         }
-        info!(runs = self.runs.len(), "stopping: no new work, waiting for what is in progress");
+        info!(
+            runs = self.runs.len(),
+            "stopping: no new work, waiting for what is in progress"
+        );
         let drained = timeout(DRAIN_DEADLINE, async {
             while self.runs.join_next().await.is_some() {}
         });
         if drained.await.is_err() {
-            info!(runs = self.runs.len(), "runs in progress took too long and are cut short");
+            info!(
+                runs = self.runs.len(),
+                "runs in progress took too long and are cut short"
+            );
         }
         Ended::Stopped
     }
@@ -224,7 +236,10 @@ impl Controller {
             Err(failure) => {
                 error!(%failure, "a run panicked: this is a defect, please report it");
                 self.context.metrics.count_run(RunResult::Panicked);
-                (failure.id(), Some(self.context.clock.now_seconds() + REPEAT_SECONDS))
+                (
+                    failure.id(),
+                    Some(self.context.clock.now_seconds() + REPEAT_SECONDS),
+                )
             }
         };
         let Some(key) = self.running.remove(&id) else {
@@ -245,12 +260,14 @@ impl Controller {
 
 async fn run(context: Arc<Context>, key: Key) -> Option<EpochSeconds> {
     let began = Instant::now();
-    let (next, result) = match timeout(RUN_DEADLINE, work(&context, &key)).await {
-        Ok(next) => (next, RunResult::Done),
-        Err(_) => {
-            error!(%key, "a run took too long and was cut short");
-            (Some(context.clock.now_seconds() + REPEAT_SECONDS), RunResult::TimedOut)
-        }
+    let (next, result) = if let Ok(next) = timeout(RUN_DEADLINE, work(&context, &key)).await {
+        (next, RunResult::Done)
+    } else {
+        error!(%key, "a run took too long and was cut short");
+        (
+            Some(context.clock.now_seconds() + REPEAT_SECONDS),
+            RunResult::TimedOut,
+        )
     };
     context.metrics.count_run(result);
     context.metrics.observe_run(began.elapsed());

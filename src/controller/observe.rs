@@ -5,15 +5,17 @@ use std::sync::Arc;
 use super::context::Context;
 use super::key::ObjectKey;
 use super::kubernetes::ApiError;
-use super::memory::Memory;
+use super::memory::{HeldCredential, Memory};
 use super::subject::Subject;
 use crate::api::Output;
-use crate::outputs::{FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Material, format_of};
+use crate::outputs::{
+    FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Material, format_of,
+};
 use crate::rotation::{Observed, OutputState};
 
 /// What was found in place of one output.
 #[derive(Debug, Clone)]
-pub struct FoundOutput {
+pub(super) struct FoundOutput {
     /// How it compares with what is wanted.
     pub state: OutputState,
     /// The Secret's metadata, where there is one.
@@ -24,7 +26,7 @@ pub struct FoundOutput {
 
 /// What was found of one access.
 #[derive(Debug, Clone)]
-pub struct Observation {
+pub(super) struct Observation {
     /// Its outputs, in the order of the spec.
     pub outputs: Vec<FoundOutput>,
     /// Secrets of ours that the spec no longer names.
@@ -34,13 +36,17 @@ pub struct Observation {
 impl Observation {
     /// What decisions need of it.
     #[must_use]
-    pub fn summary(&self, subject: &Subject, memory: &Memory) -> Observed {
+    pub(super) fn summary(&self, subject: &Subject, memory: &Memory) -> Observed {
         let status = subject.access.status.as_ref();
         Observed {
-            outputs: self.outputs.iter().map(|output| output.state.clone()).collect(),
+            outputs: self
+                .outputs
+                .iter()
+                .map(|output| output.state.clone())
+                .collect(),
             obsolete: !self.obsolete.is_empty(),
             ever_issued: status.is_some_and(|status| status.credential.is_some()),
-            held: memory.held.as_ref().map(|held| held.summary()),
+            held: memory.held.as_ref().map(HeldCredential::summary),
             failure: memory.failure.clone(),
             last_issue_at: memory.last_issue_at,
             unscheduled: memory.unscheduled.clone(),
@@ -52,19 +58,28 @@ impl Observation {
 /// What the caches tell. It may lag, and knows only Secrets that bear our label: enough to see that
 /// nothing is due, never enough to mint.
 #[must_use]
-pub fn cached(context: &Context, subject: &Subject) -> Observation {
+pub(super) fn cached(context: &Context, subject: &Subject) -> Observation {
     let caches = context.caches();
     let outputs = subject
         .outputs
         .iter()
         .map(|output| {
-            let key = ObjectKey { name: output.secret_name.as_str().into(), ..subject.key.clone() };
+            let key = ObjectKey {
+                name: output.secret_name.as_str().into(),
+                ..subject.key.clone()
+            };
             let metadata = caches.secrets.get(&key);
             let state = compare(subject, output, metadata.as_deref(), false, |_| true);
-            FoundOutput { state, metadata, material: None }
+            FoundOutput {
+                state,
+                metadata,
+                material: None,
+            }
         })
         .collect();
-    let obsolete = caches.secrets_of(&subject.wanted.uid).filter(|secret| !named(subject, secret));
+    let obsolete = caches
+        .secrets_of(&subject.wanted.uid)
+        .filter(|secret| !named(subject, secret));
     let obsolete = obsolete.collect();
     Observation { outputs, obsolete }
 }
@@ -73,11 +88,16 @@ pub fn cached(context: &Context, subject: &Subject) -> Observation {
 ///
 /// # Errors
 /// When a Secret cannot be read.
-pub async fn fresh(context: &Context, subject: &Subject) -> Result<Observation, ApiError> {
+pub(super) async fn fresh(context: &Context, subject: &Subject) -> Result<Observation, ApiError> {
     let namespace = &subject.key.namespace;
     let mut found = Vec::with_capacity(subject.outputs.len());
     for output in &subject.outputs {
-        found.push(context.kubernetes.read_secret(namespace, &output.secret_name).await?);
+        found.push(
+            context
+                .kubernetes
+                .read_secret(namespace, &output.secret_name)
+                .await?,
+        );
     }
     let mut caches = context.caches();
     let mut outputs = Vec::with_capacity(found.len());
@@ -86,11 +106,17 @@ pub async fn fresh(context: &Context, subject: &Subject) -> Result<Observation, 
         outputs.push(compare_fresh(subject, output, secret, owner_exists));
     }
     for metadata in outputs.iter().filter_map(|output| output.metadata.as_ref()) {
-        if metadata.labels.get(MANAGED_BY_LABEL).is_some_and(|value| value == MANAGED_BY) {
+        if metadata
+            .labels
+            .get(MANAGED_BY_LABEL)
+            .is_some_and(|value| value == MANAGED_BY)
+        {
             caches.observe_secret(FoundMetadata::clone(metadata));
         }
     }
-    let obsolete = caches.secrets_of(&subject.wanted.uid).filter(|secret| !named(subject, secret));
+    let obsolete = caches
+        .secrets_of(&subject.wanted.uid)
+        .filter(|secret| !named(subject, secret));
     let obsolete = obsolete.collect();
     Ok(Observation { outputs, obsolete })
 }
@@ -103,7 +129,11 @@ fn compare_fresh(
 ) -> FoundOutput {
     let Some(secret) = secret else {
         let state = compare(subject, output, None, true, owner_exists);
-        return FoundOutput { state, metadata: None, material: None };
+        return FoundOutput {
+            state,
+            metadata: None,
+            material: None,
+        };
     };
     let ours = secret.metadata.belongs_to(&subject.wanted.uid);
     let material = if ours { secret.material(output) } else { None };
@@ -115,7 +145,11 @@ fn compare_fresh(
     } else if material.is_none() && matches!(state, OutputState::Intact { .. }) {
         state = OutputState::Damaged;
     }
-    FoundOutput { state, metadata: Some(Arc::new(secret.metadata)), material }
+    FoundOutput {
+        state,
+        metadata: Some(Arc::new(secret.metadata)),
+        material,
+    }
 }
 
 fn compare(
@@ -135,7 +169,10 @@ fn compare(
         return OutputState::Conflict { passing: true };
     }
     if !metadata.belongs_to(&subject.wanted.uid) {
-        let orphan = metadata.owner_uid.as_deref().is_some_and(|uid| !owner_exists(uid));
+        let orphan = metadata
+            .owner_uid
+            .as_deref()
+            .is_some_and(|uid| !owner_exists(uid));
         return if output.adopt && is_fresh && !orphan {
             OutputState::Missing
         } else {
@@ -152,5 +189,8 @@ fn compare(
 }
 
 fn named(subject: &Subject, secret: &FoundMetadata) -> bool {
-    subject.outputs.iter().any(|output| output.secret_name == secret.name)
+    subject
+        .outputs
+        .iter()
+        .any(|output| output.secret_name == secret.name)
 }

@@ -14,7 +14,7 @@ use crate::rotation::OutputState;
 
 /// A write that failed: what status says of it, stable text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WriteFailure {
+pub(super) struct WriteFailure {
     /// Why.
     pub reason: Reason,
     /// The Secret, and how the API server answered.
@@ -23,7 +23,7 @@ pub struct WriteFailure {
 
 /// Writes every output that can be written and does not hold `material` as wanted yet. `found` must
 /// have been read fresh; it is updated to what is there afterwards. Returns the first failure.
-pub async fn write_outputs(
+pub(super) async fn write_outputs(
     context: &Context,
     subject: &Subject,
     found: &mut Observation,
@@ -66,18 +66,21 @@ async fn write_output(
         Ok(metadata) => {
             context.caches().observe_secret(metadata.clone());
             let issue = material.issue.clone();
-            place.state = OutputState::Intact { issue, as_wanted: true };
+            place.state = OutputState::Intact {
+                issue,
+                as_wanted: true,
+            };
             place.metadata = Some(Arc::new(metadata));
             place.material = Some(material.clone());
             None
         }
-        Err(error) => Some(write_failure(subject, &output.secret_name, &error)),
+        Err(error) => Some(write_failure(&output.secret_name, &error)),
     }
 }
 
 /// Removes, or releases, the Secrets of ours that the spec no longer names. Returns the first
 /// failure.
-pub async fn remove_obsolete(
+pub(super) async fn remove_obsolete(
     context: &Context,
     subject: &Subject,
     found: &mut Observation,
@@ -88,7 +91,7 @@ pub async fn remove_obsolete(
         match remove(context, subject, &secret).await {
             Ok(()) => {}
             Err(error) => {
-                let failure = write_failure(subject, &secret.name, &error);
+                let failure = write_failure(&secret.name, &error);
                 first_failure = first_failure.or(Some(failure));
                 left.push(secret);
             }
@@ -107,23 +110,35 @@ async fn remove(
     let deletes = subject.placement.deletion_policy == DeletionPolicy::Delete;
     if owned && deletes {
         context.kubernetes.delete_secret(secret).await?;
-        info!(access = %subject.key, secret = secret.name, "deleted a Secret that is no longer an output");
+        info!(
+            secret = secret.name,
+            "deleted a Secret that is no longer an output"
+        );
         return Ok(());
     }
-    let found = context.kubernetes.read_secret(&secret.namespace, &secret.name).await?;
+    let found = context
+        .kubernetes
+        .read_secret(&secret.namespace, &secret.name)
+        .await?;
     let Some(found) = found.filter(|found| found.metadata.belongs_to(&subject.wanted.uid)) else {
         return Ok(());
     };
     if let Some(released) = DesiredSecret::released(&found) {
-        let metadata = context.kubernetes.update_secret(&released, &found.metadata).await?;
+        let metadata = context
+            .kubernetes
+            .update_secret(&released, &found.metadata)
+            .await?;
         context.caches().observe_secret(metadata);
-        info!(access = %subject.key, secret = secret.name, "released a Secret that is no longer an output");
+        info!(
+            secret = secret.name,
+            "released a Secret that is no longer an output"
+        );
     }
     Ok(())
 }
 
-fn write_failure(subject: &Subject, secret: &str, error: &ApiError) -> WriteFailure {
-    tracing::warn!(access = %subject.key, secret, %error, "a Secret could not be written");
+fn write_failure(secret: &str, error: &ApiError) -> WriteFailure {
+    tracing::warn!(secret, %error, "a Secret could not be written");
     let answer = match error.kind {
         ApiErrorKind::NotFound => "not found".to_string(),
         ApiErrorKind::Conflict => "it changed meanwhile".to_string(),
@@ -131,5 +146,8 @@ fn write_failure(subject: &Subject, secret: &str, error: &ApiError) -> WriteFail
         ApiErrorKind::Unavailable => "no answer".to_string(),
     };
     let subject = format!("Secret {secret} ({answer})");
-    WriteFailure { reason: Reason::SecretWriteFailed, subject }
+    WriteFailure {
+        reason: Reason::SecretWriteFailed,
+        subject,
+    }
 }

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use crate::rotation::EpochSeconds;
 
 /// By when a run should be done: of those that can run, the earliest goes first.
-pub type Deadline = EpochSeconds;
+pub(super) type Deadline = EpochSeconds;
 
 /// A queue of `K`.
 #[derive(Debug)]
-pub struct Queue<K> {
+pub(super) struct Queue<K> {
     entries: BTreeMap<K, Entry>,
     ready: BTreeSet<(Deadline, K)>,
     sleeping: BTreeSet<(Instant, K)>,
@@ -34,17 +34,24 @@ enum State {
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), ready: BTreeSet::new(), sleeping: BTreeSet::new() }
+        Self {
+            entries: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            sleeping: BTreeSet::new(),
+        }
     }
 }
 
 impl<K: Ord + Clone> Queue<K> {
     /// Makes `key` ready to run, again if it is running now. Of two deadlines for the same run the
     /// earlier counts.
-    pub fn wake(&mut self, key: K, deadline: Deadline) {
+    pub(super) fn wake(&mut self, key: K, deadline: Deadline) {
         match self.entries.get_mut(&key) {
             Some(entry) if matches!(entry.state, State::Running { .. }) => {
-                *entry = Entry { deadline, state: State::Running { again: true } };
+                *entry = Entry {
+                    deadline,
+                    state: State::Running { again: true },
+                };
             }
             Some(entry) if entry.state == State::Ready => {
                 if deadline < entry.deadline {
@@ -58,7 +65,7 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     /// Takes the next key to run. It does not come again before [`Self::finish`].
-    pub fn pop(&mut self, now: Instant) -> Option<K> {
+    pub(super) fn pop(&mut self, now: Instant) -> Option<K> {
         self.wake_sleepers(now);
         let (_, key) = self.ready.pop_first()?;
         if let Some(entry) = self.entries.get_mut(&key) {
@@ -69,7 +76,7 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Ends a run: the key comes again at `next`, at once when it was woken meanwhile, and not at
     /// all when `next` is `None`.
-    pub fn finish(&mut self, key: K, next: Option<(Instant, Deadline)>) {
+    pub(super) fn finish(&mut self, key: K, next: Option<(Instant, Deadline)>) {
         let Some(entry) = self.entries.get(&key).copied() else {
             return;
         };
@@ -77,7 +84,13 @@ impl<K: Ord + Clone> Queue<K> {
             (State::Running { again: true }, _) => self.set_ready(key, entry.deadline),
             (_, Some((at, deadline))) => {
                 self.sleeping.insert((at, key.clone()));
-                self.entries.insert(key, Entry { deadline, state: State::Sleeping(at) });
+                self.entries.insert(
+                    key,
+                    Entry {
+                        deadline,
+                        state: State::Sleeping(at),
+                    },
+                );
             }
             (_, None) => {
                 self.entries.remove(&key);
@@ -87,7 +100,7 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// When the next sleeper wakes.
     #[must_use]
-    pub fn next_wake(&self) -> Option<Instant> {
+    pub(super) fn next_wake(&self) -> Option<Instant> {
         self.sleeping.first().map(|(at, _)| *at)
     }
 
@@ -102,11 +115,21 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     fn set_ready(&mut self, key: K, deadline: Deadline) {
-        if let Some(Entry { state: State::Sleeping(at), .. }) = self.entries.get(&key) {
+        if let Some(Entry {
+            state: State::Sleeping(at),
+            ..
+        }) = self.entries.get(&key)
+        {
             self.sleeping.remove(&(*at, key.clone()));
         }
         self.ready.insert((deadline, key.clone()));
-        self.entries.insert(key, Entry { deadline, state: State::Ready });
+        self.entries.insert(
+            key,
+            Entry {
+                deadline,
+                state: State::Ready,
+            },
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::issue::{self, IssueError, reason_of};
 use super::key::{Key, ObjectKey};
 use super::kubernetes::ApiError;
-use super::memory::{Draft, HeldCredential, Memory, Missing};
+use super::memory::{Draft, Expiry, HeldCredential, Memory, Missing};
 use super::observe::{self, Observation};
 use super::publish::{self, WriteFailure};
 use super::report;
@@ -27,7 +27,7 @@ const GONE_AFTER_SECONDS: i64 = 600;
 
 /// Runs once for the access with this key. Returns when to run again; `None` when there is nothing to
 /// look after.
-pub async fn reconcile(context: &Context, key: &ObjectKey) -> Option<EpochSeconds> {
+pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<EpochSeconds> {
     let access = context.caches().accesses.get(key);
     let access = access.filter(|access| access.metadata.deletion_timestamp.is_none());
     let Some(subject) = access.and_then(|access| Subject::new(key, access)) else {
@@ -46,7 +46,8 @@ pub async fn reconcile(context: &Context, key: &ObjectKey) -> Option<EpochSecond
         verification: None,
         cluster: None,
     };
-    Some(run.run().await)
+    // On the heap: the states of a whole run are too large for the stack of a worker.
+    Some(Box::pin(run.run()).await)
 }
 
 /// What is known in the course of one run.
@@ -108,7 +109,9 @@ impl Run<'_> {
             Decision::Wait { until } | Decision::Suspended { until } => {
                 self.settle(&found, until).await
             }
-            Decision::Refuse { reason, subject, .. } => {
+            Decision::Refuse {
+                reason, subject, ..
+            } => {
                 let subject = subject.or_else(|| self.first_refused(&found));
                 let until = self.fail(&found, reason, subject, None, false);
                 self.settle(&found, until).await
@@ -123,13 +126,22 @@ impl Run<'_> {
     }
 
     fn decide(&self, found: &Observation) -> Decision {
-        decide(&self.subject.wanted, &found.summary(&self.subject, self.memory), self.now)
+        decide(
+            &self.subject.wanted,
+            &found.summary(&self.subject, self.memory),
+            self.now,
+        )
     }
 
     /// The spec has changed since the last report. Metadata does not show whether the content of a
     /// Secret still is what it asks for.
     fn is_news(&self) -> bool {
-        let observed = self.subject.access.status.as_ref().and_then(|status| status.observed_generation);
+        let observed = self
+            .subject
+            .access
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
         observed != Some(self.subject.wanted.generation) && !self.subject.wanted.suspend
     }
 
@@ -141,8 +153,9 @@ impl Run<'_> {
             return tokens.detach(&self.subject.key);
         };
         tokens.attach(&self.subject.key, source);
-        let recovered_at =
-            tokens.account(source).and_then(|account| account.gate.recovered_at());
+        let recovered_at = tokens
+            .account(source)
+            .and_then(|account| account.gate.recovered_at());
         drop(tokens);
         // The outage that this failure was part of is over: no need to wait for the retry.
         let part_of_it = |failure: &Failure| {
@@ -157,7 +170,11 @@ impl Run<'_> {
     /// `None` where the access names a DOAccount, which this version does not serve.
     fn token(&self) -> Option<TokenView> {
         let source = self.subject.source.as_ref()?;
-        Some(self.context.tokens().view(source, self.now - LIST_FRESH_SECONDS))
+        Some(
+            self.context
+                .tokens()
+                .view(source, self.now - LIST_FRESH_SECONDS),
+        )
     }
 
     fn usable_token(&self) -> Option<UsableToken> {
@@ -175,7 +192,9 @@ impl Run<'_> {
 
     fn request_list(&self, since: EpochSeconds) {
         if let Some(source) = &self.subject.source {
-            self.context.tokens().request(&self.subject.key, source, since);
+            self.context
+                .tokens()
+                .request(&self.subject.key, source, since);
             self.context.wake(Key::Token(source.clone()));
         }
     }
@@ -203,7 +222,11 @@ impl Run<'_> {
             Lookup::NotListed { id } => {
                 let gone = self.is_gone(&id, cached).await;
                 if gone && let Lookup::Found(cluster) = look_up(&reference, None, &clusters) {
-                    info!(access = %self.subject.key, from = id, to = cluster.id, "the cluster is gone: its name leads to another one now");
+                    info!(
+                        from = id,
+                        to = cluster.id,
+                        "the cluster is gone: its name leads to another one now"
+                    );
                     self.note_cluster(cluster);
                 }
             }
@@ -224,9 +247,14 @@ impl Run<'_> {
     /// Whether a pinned cluster is confirmed gone: 404 twice, ten minutes apart.
     async fn is_gone(&mut self, id: &str, cached: &Observation) -> bool {
         let now = self.now;
-        let known = self.memory.missing_since.clone().filter(|missing| missing.cluster_id == id);
-        let asked_lately =
-            known.as_ref().is_some_and(|missing| now - missing.checked_at < GONE_AFTER_SECONDS);
+        let known = self
+            .memory
+            .missing_since
+            .clone()
+            .filter(|missing| missing.cluster_id == id);
+        let asked_lately = known
+            .as_ref()
+            .is_some_and(|missing| now - missing.checked_at < GONE_AFTER_SECONDS);
         let missing = if asked_lately {
             known
         } else {
@@ -240,9 +268,16 @@ impl Run<'_> {
             return false;
         };
         let gone = missing.checked_at - missing.since >= GONE_AFTER_SECONDS;
-        let reason = if gone { Reason::ClusterGone } else { Reason::ClusterNotFound };
-        let published = cached.summary(&self.subject, self.memory).published().is_some();
-        debug!(access = %self.subject.key, gone, published, "the pinned cluster is not there");
+        let reason = if gone {
+            Reason::ClusterGone
+        } else {
+            Reason::ClusterNotFound
+        };
+        let published = cached
+            .summary(&self.subject, self.memory)
+            .published()
+            .is_some();
+        debug!(gone, published, "the pinned cluster is not there");
         self.finding = Some(Finding::of(reason));
         gone
     }
@@ -272,7 +307,11 @@ impl Run<'_> {
 
     async fn get_cluster(&self, token: &UsableToken, id: &str) -> Result<Cluster, Error> {
         let call = self.context.digitalocean.get_cluster(&token.token, id);
-        let answer = self.context.metrics.time_call(Operation::GetCluster, call).await?;
+        let answer = self
+            .context
+            .metrics
+            .time_call(Operation::GetCluster, call)
+            .await?;
         Ok(answer.value)
     }
 
@@ -301,7 +340,10 @@ impl Run<'_> {
             Lookup::Ambiguous { ids } => {
                 let subject = Some(format!("Clusters {}", ids.join(", ")));
                 let reason = Reason::ClusterAmbiguous;
-                return Err(NoCluster::Refused(Finding { subject, ..Finding::of(reason) }));
+                return Err(NoCluster::Refused(Finding {
+                    subject,
+                    ..Finding::of(reason)
+                }));
             }
         };
         self.subject.wanted.cluster_id = Some(cluster.id.to_ascii_lowercase());
@@ -330,8 +372,11 @@ impl Run<'_> {
             Err(NoCluster::Failed(error)) => return self.call_failed(found, &error, &token).await,
         };
         self.finding = None;
-        let after_loss =
-            self.memory.failure.as_ref().is_some_and(|failure| failure.may_have_minted);
+        let after_loss = self
+            .memory
+            .failure
+            .as_ref()
+            .is_some_and(|failure| failure.may_have_minted);
         if reason == IssueReason::Lost || after_loss {
             self.memory.note_unscheduled(self.now);
         }
@@ -357,7 +402,7 @@ impl Run<'_> {
             }
             Err(IssueError::Invalid { why }) => {
                 self.memory.draft = Some(draft);
-                warn!(access = %self.subject.key, why, "DigitalOcean's answer cannot be used");
+                warn!(why, "DigitalOcean's answer cannot be used");
                 let until = self.fail(&found, Reason::ApiResponseInvalid, Some(why), None, true);
                 self.settle(&found, until).await
             }
@@ -368,20 +413,23 @@ impl Run<'_> {
     fn take_draft(&mut self, cluster: &Cluster) -> Draft {
         let cluster_id = cluster.id.to_ascii_lowercase();
         let issue_hash = self.subject.wanted.issue_hash.clone();
-        let fresh_enough = |expiry: &super::memory::Expiry| {
+        let fresh_enough = |expiry: &Expiry| {
             let lifetime = expiry.expires_at - expiry.requested_at;
             self.now - expiry.requested_at < lifetime / 10
         };
-        let kept = self.memory.draft.take().filter(|draft| {
-            draft.issue_hash == issue_hash && draft.cluster_id == cluster_id
-        });
-        let (credentials, kubeconfig) =
-            kept.map(|draft| (draft.credentials, draft.kubeconfig)).unwrap_or_default();
+        let kept = self
+            .memory
+            .draft
+            .take()
+            .filter(|draft| draft.issue_hash == issue_hash && draft.cluster_id == cluster_id);
+        let (credentials, kubeconfig) = kept
+            .map(|draft| (draft.credentials, draft.kubeconfig))
+            .unwrap_or_default();
         Draft {
             issue_hash,
             cluster_id,
-            credentials: credentials.filter(|(_, expiry)| fresh_enough(expiry)),
-            kubeconfig: kubeconfig.filter(|(_, expiry)| fresh_enough(expiry)),
+            credentials: credentials.filter(|minted| fresh_enough(&minted.expiry)),
+            kubeconfig: kubeconfig.filter(|minted| fresh_enough(&minted.expiry)),
         }
     }
 
@@ -398,7 +446,6 @@ impl Run<'_> {
         }
         let not_before = self.suspect_token(error);
         warn!(
-            access = %self.subject.key,
             operation = %error.operation,
             request_id = error.meta.request_id,
             %error,
@@ -417,8 +464,11 @@ impl Run<'_> {
             Ok(cluster) => unusable(&cluster).unwrap_or(Reason::ClusterNotReady),
             Err(error) if error.kind == ErrorKind::NotFound => {
                 let since = self.now;
-                self.memory.missing_since =
-                    Some(Missing { cluster_id: id, since, checked_at: since });
+                self.memory.missing_since = Some(Missing {
+                    cluster_id: id,
+                    since,
+                    checked_at: since,
+                });
                 Reason::ClusterNotFound
             }
             Err(error) => {
@@ -433,7 +483,12 @@ impl Run<'_> {
     fn suspect_token(&self, error: &Error) -> Option<EpochSeconds> {
         let wait = error.retry_after().map(|wait| wait.as_secs().cast_signed());
         let not_before = wait.map(|seconds| self.now + seconds);
-        if let Some(source) = self.subject.source.as_ref().filter(|_| error.is_token_level()) {
+        if let Some(source) = self
+            .subject
+            .source
+            .as_ref()
+            .filter(|_| error.is_token_level())
+        {
             let mut tokens = self.context.tokens();
             if let Some(account) = tokens.account_mut(source) {
                 account.gate.suspect(reason_of(error), self.now, not_before);
@@ -470,13 +525,8 @@ impl Run<'_> {
                 }
             }
         }
-        let failure = publish::write_outputs(
-            self.context,
-            &self.subject,
-            &mut found,
-            &held.material,
-        )
-        .await;
+        let failure =
+            publish::write_outputs(self.context, &self.subject, &mut found, &held.material).await;
         self.published(found, held, failure).await
     }
 
@@ -525,7 +575,7 @@ impl Run<'_> {
         }
         match failure {
             None => {
-                info!(access = %self.subject.key, "repaired the outputs");
+                info!("repaired the outputs");
                 self.memory.failure = None;
                 self.rest(found).await
             }
@@ -539,7 +589,7 @@ impl Run<'_> {
     // ---- the end of a run ------------------------------------------------------------------------
 
     async fn cannot_read(mut self, error: &ApiError) -> EpochSeconds {
-        warn!(access = %self.subject.key, %error, "the Secrets could not be read");
+        warn!(%error, "the Secrets could not be read");
         let cached = observe::cached(self.context, &self.subject);
         let subject = Some("Secrets cannot be read".to_string());
         let until = self.fail(&cached, Reason::SecretWriteFailed, subject, None, false);
@@ -576,7 +626,9 @@ impl Run<'_> {
             },
         )
         .await;
-        let expiry = expires_at.filter(|expires_at| *expires_at > self.now).unwrap_or(until);
+        let expiry = expires_at
+            .filter(|expires_at| *expires_at > self.now)
+            .unwrap_or(until);
         until.min(expiry).min(reported.unwrap_or(until))
     }
 
@@ -593,11 +645,22 @@ impl Run<'_> {
         let attempt = self.subject.wanted.attempt();
         let summary = found.summary(&self.subject, self.memory);
         let expires_at = summary.published().map(|issue| issue.expires_at);
-        let previous = self.memory.failure.take().filter(|failure| failure.attempt == attempt);
+        let previous = self
+            .memory
+            .failure
+            .take()
+            .filter(|failure| failure.attempt == attempt);
         let since = previous.map_or(now, |failure| failure.since);
         let retry_at = retry_at(&self.subject.wanted.uid, now, since, expires_at, not_before);
-        self.memory.failure =
-            Some(Failure { attempt, since, at: now, retry_at, reason, subject, may_have_minted });
+        self.memory.failure = Some(Failure {
+            attempt,
+            since,
+            at: now,
+            retry_at,
+            reason,
+            subject,
+            may_have_minted,
+        });
         retry_at
     }
 
@@ -613,6 +676,9 @@ impl Run<'_> {
 
 /// The credential that is published: of several, the one that lasts longest.
 fn published_material(found: &Observation) -> Option<&Material> {
-    let materials = found.outputs.iter().filter_map(|place| place.material.as_ref());
+    let materials = found
+        .outputs
+        .iter()
+        .filter_map(|place| place.material.as_ref());
     materials.max_by_key(|material| (material.issue.expires_at, material.issue.issued_at))
 }

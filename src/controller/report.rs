@@ -22,7 +22,7 @@ const STATUS_RETRY_SECONDS: i64 = 10;
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub(super) struct Attempt {
     /// Why it failed, where that is not the failure in memory.
     pub finding: Option<Finding>,
     /// What the cluster said of what was published.
@@ -35,7 +35,7 @@ pub struct Attempt {
 
 /// Writes the status where it differs from the one that is there, and tells of a change by an event.
 /// Returns when to run again if it could not be written.
-pub async fn report(
+pub(super) async fn report(
     context: &Context,
     subject: &Subject,
     memory: &mut Memory,
@@ -70,10 +70,18 @@ pub async fn report(
 
 /// Whether nothing is left to do: what went wrong before is over.
 fn is_settled(subject: &Subject, observed: &Observed, now: EpochSeconds) -> bool {
-    let afresh = Observed { failure: None, held: None, obstacle: None, ..observed.clone() };
+    let afresh = Observed {
+        failure: None,
+        held: None,
+        obstacle: None,
+        ..observed.clone()
+    };
     matches!(decide(&subject.wanted, &afresh, now), Decision::Wait { .. })
         && !observed.outputs.iter().any(|output| {
-            matches!(output, OutputState::Conflict { .. } | OutputState::Unsupported)
+            matches!(
+                output,
+                OutputState::Conflict { .. } | OutputState::Unsupported
+            )
         })
 }
 
@@ -87,17 +95,25 @@ fn synced(
         return Finding::of(Reason::Suspended);
     }
     let attempt = subject.wanted.attempt();
-    let failure = memory.failure.as_ref().filter(|failure| failure.attempt == attempt);
+    let failure = memory
+        .failure
+        .as_ref()
+        .filter(|failure| failure.attempt == attempt);
     let failed = failure.map(|failure| Finding {
         subject: failure.subject.clone(),
         ..Finding::of(failure.reason)
     });
     let refused = || {
         let (reason, subject) = first_refused(subject, found)?;
-        Some(Finding { subject: Some(subject), ..Finding::of(reason) })
+        Some(Finding {
+            subject: Some(subject),
+            ..Finding::of(reason)
+        })
     };
-    let mut finding =
-        finding.or(failed).or_else(refused).unwrap_or_else(|| Finding::of(Reason::UpToDate));
+    let mut finding = finding
+        .or(failed)
+        .or_else(refused)
+        .unwrap_or_else(|| Finding::of(Reason::UpToDate));
     if finding.reason == Reason::SecretConflict && only_passing_conflicts(found) {
         finding.stalls = false;
     }
@@ -106,24 +122,31 @@ fn synced(
 
 /// The first output that cannot be written, if there is one: why, and what to say of it.
 #[must_use]
-pub fn first_refused(subject: &Subject, found: &Observation) -> Option<(Reason, String)> {
-    subject.outputs.iter().zip(&found.outputs).find_map(|(output, place)| {
-        let name = &output.secret_name;
-        match place.state {
-            OutputState::Conflict { .. } => {
-                Some((Reason::SecretConflict, format!("Secret {name}")))
+pub(super) fn first_refused(subject: &Subject, found: &Observation) -> Option<(Reason, String)> {
+    subject
+        .outputs
+        .iter()
+        .zip(&found.outputs)
+        .find_map(|(output, place)| {
+            let name = &output.secret_name;
+            match place.state {
+                OutputState::Conflict { .. } => {
+                    Some((Reason::SecretConflict, format!("Secret {name}")))
+                }
+                OutputState::Unsupported => Some((
+                    Reason::FormatNotSupported,
+                    format!("Output {name}, format {:?}", output.format),
+                )),
+                _ => None,
             }
-            OutputState::Unsupported => Some((
-                Reason::FormatNotSupported,
-                format!("Output {name}, format {:?}", output.format),
-            )),
-            _ => None,
-        }
-    })
+        })
 }
 
 fn only_passing_conflicts(found: &Observation) -> bool {
-    found.outputs.iter().all(|place| !matches!(place.state, OutputState::Conflict { passing: false }))
+    found
+        .outputs
+        .iter()
+        .all(|place| !matches!(place.state, OutputState::Conflict { passing: false }))
 }
 
 fn written(subject: &Subject, found: &Observation) -> Vec<OutputStatus> {
@@ -142,20 +165,21 @@ fn written(subject: &Subject, found: &Observation) -> Vec<OutputStatus> {
 
 /// Counts the seconds for which a published credential was left expired.
 fn count_expired(context: &Context, memory: &mut Memory, observed: &Observed, now: EpochSeconds) {
-    let expired_at = observed.published().map(|issue| issue.expires_at).filter(|at| *at <= now);
+    let expired_at = observed
+        .published()
+        .map(|issue| issue.expires_at)
+        .filter(|at| *at <= now);
     if let Some(expired_at) = expired_at {
-        let since = memory.expired_counted_until.unwrap_or(expired_at).max(expired_at);
+        let since = memory
+            .expired_counted_until
+            .unwrap_or(expired_at)
+            .max(expired_at);
         context.metrics.count_expired(now - since);
     }
     memory.expired_counted_until = expired_at.map(|_| now);
 }
 
-fn tell(
-    context: &Context,
-    subject: &Subject,
-    previous: &DOClusterAccessStatus,
-    synced: &Finding,
-) {
+fn tell(context: &Context, subject: &Subject, previous: &DOClusterAccessStatus, synced: &Finding) {
     let before = previous
         .conditions
         .iter()
@@ -166,33 +190,41 @@ fn tell(
     let reason = synced.reason.as_str();
     match synced.reason.status() {
         ConditionStatus::False => {
-            warn!(access = %subject.key, reason, message = synced.message(), "not synced");
+            warn!(reason, message = synced.message(), "not synced");
             let notice = Notice {
                 event_type: synced.reason.event_type(),
                 reason,
                 action: "Synchronize",
                 note: synced.message(),
             };
-            context.events.send(&subject.access, context.clock.now(), &notice);
+            context
+                .events
+                .send(&subject.access, context.clock.now(), &notice);
         }
         ConditionStatus::True
-            if before.is_some_and(|condition| condition.status == ConditionStatus::False.as_str()) =>
+            if before
+                .is_some_and(|condition| condition.status == ConditionStatus::False.as_str()) =>
         {
-            info!(access = %subject.key, "recovered");
+            info!("recovered");
         }
-        _ => debug!(access = %subject.key, reason, "synced"),
+        _ => debug!(reason, "synced"),
     }
 }
 
 /// Tells of a credential that was published. After a failure, that is the recovery.
-pub fn issued(context: &Context, subject: &Subject, held: &HeldCredential) {
+pub(super) fn issued(context: &Context, subject: &Subject, held: &HeldCredential) {
     let expires_at = rfc3339(held.material.issue.expires_at);
     let cluster = held.cluster.name.as_deref().unwrap_or_default();
     let (reason, verb) = match held.reason {
         IssueReason::First => ("Issued", "issued"),
         _ => ("Renewed", "renewed"),
     };
-    info!(access = %subject.key, cluster, why = held.reason.as_str(), expires_at, "credential {verb}");
+    info!(
+        cluster,
+        why = held.reason.as_str(),
+        expires_at,
+        "credential {verb}"
+    );
     let notice = Notice {
         event_type: EventType::Normal,
         reason,
@@ -202,7 +234,9 @@ pub fn issued(context: &Context, subject: &Subject, held: &HeldCredential) {
             held.reason.as_str()
         ),
     };
-    context.events.send(&subject.access, context.clock.now(), &notice);
+    context
+        .events
+        .send(&subject.access, context.clock.now(), &notice);
 }
 
 async fn write(
@@ -211,18 +245,22 @@ async fn write(
     status: &DOClusterAccessStatus,
     now: EpochSeconds,
 ) -> Option<EpochSeconds> {
-    match context.kubernetes.apply_status(&subject.access, status).await {
+    match context
+        .kubernetes
+        .apply_status(&subject.access, status)
+        .await
+    {
         Ok(written) => {
             take_over(context, subject, written);
             None
         }
         // It was deleted, or deleted and made again: the watch tells.
         Err(error) if matches!(error.kind, ApiErrorKind::Conflict | ApiErrorKind::NotFound) => {
-            debug!(access = %subject.key, %error, "the status belongs to an access that is gone");
+            debug!(%error, "the status belongs to an access that is gone");
             None
         }
         Err(error) => {
-            warn!(access = %subject.key, %error, "the status could not be written");
+            warn!(%error, "the status could not be written");
             Some(now + STATUS_RETRY_SECONDS)
         }
     }

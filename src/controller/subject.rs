@@ -9,7 +9,7 @@ use crate::rotation::{Issue, Wanted};
 
 /// One access, and what its spec comes to.
 #[derive(Debug, Clone)]
-pub struct Subject {
+pub(super) struct Subject {
     /// Namespace and name.
     pub key: ObjectKey,
     /// The access, as the cache had it when the run began.
@@ -27,7 +27,7 @@ pub struct Subject {
 impl Subject {
     /// `None` for an object that no API server has stored.
     #[must_use]
-    pub fn new(key: &ObjectKey, access: Arc<DOClusterAccess>) -> Option<Self> {
+    pub(super) fn new(key: &ObjectKey, access: Arc<DOClusterAccess>) -> Option<Self> {
         let placement = Placement::of(&access)?;
         let wanted = Wanted {
             uid: placement.owner.uid.clone(),
@@ -35,43 +35,57 @@ impl Subject {
             suspend: access.spec.suspend,
             renew_before_seconds: access.spec.renew_before_seconds,
             issue_hash: issue_hash(&access.spec),
-            cluster_id: access.spec.cluster.id.as_deref().map(str::to_ascii_lowercase),
+            cluster_id: access
+                .spec
+                .cluster
+                .id
+                .as_deref()
+                .map(str::to_ascii_lowercase),
             rotate: access
                 .metadata
                 .annotations
                 .as_ref()
                 .and_then(|annotations| annotations.get(ROTATE_ANNOTATION).cloned()),
         };
-        let source = access.spec.token_secret_ref.as_ref().map(|secret| TokenSource {
-            namespace: key.namespace.clone(),
-            name: secret.name.as_str().into(),
-            key: secret.key.as_str().into(),
-        });
+        let source = access
+            .spec
+            .token_secret_ref
+            .as_ref()
+            .map(|secret| TokenSource {
+                namespace: key.namespace.clone(),
+                name: secret.name.as_str().into(),
+                key: secret.key.as_str().into(),
+            });
         let outputs = access.effective_outputs();
-        Some(Self { key: key.clone(), access, placement, outputs, wanted, source })
+        Some(Self {
+            key: key.clone(),
+            access,
+            placement,
+            outputs,
+            wanted,
+            source,
+        })
     }
 
     /// Status as the cache has it.
     #[must_use]
-    pub fn status(&self) -> DOClusterAccessStatus {
+    pub(super) fn status(&self) -> DOClusterAccessStatus {
         self.access.status.clone().unwrap_or_default()
     }
 
     /// The id that the cluster reference was resolved to: a name that has not changed stays with the
     /// cluster that it led to. The Secrets remember; without them, status does.
     #[must_use]
-    pub fn pinned(&self, published: Option<&Issue>) -> Option<String> {
+    pub(super) fn pinned(&self, published: Option<&Issue>) -> Option<String> {
         if self.wanted.cluster_id.is_some() {
             return self.wanted.cluster_id.clone();
         }
-        match published {
-            Some(issue) => same_cluster_reference(&issue.issue_hash, &self.wanted.issue_hash)
-                .then(|| issue.cluster_id.clone()),
-            None => {
-                let status = self.access.status.as_ref()?;
-                let unchanged = status.observed_generation == self.access.metadata.generation;
-                status.cluster.as_ref().filter(|_| unchanged)?.id.clone()
-            }
+        if let Some(issue) = published {
+            return same_cluster_reference(&issue.issue_hash, &self.wanted.issue_hash)
+                .then(|| issue.cluster_id.clone());
         }
+        let status = self.access.status.as_ref()?;
+        let unchanged = status.observed_generation == self.access.metadata.generation;
+        status.cluster.as_ref().filter(|_| unchanged)?.id.clone()
     }
 }

@@ -16,7 +16,7 @@ use crate::digitalocean::{ApiToken, Error, Operation};
 use crate::rotation::EpochSeconds;
 
 /// Runs once for `source`. Returns when to run again; `None` when nobody uses it.
-pub async fn tend(context: &Context, source: &TokenSource) -> Option<EpochSeconds> {
+pub(super) async fn tend(context: &Context, source: &TokenSource) -> Option<EpochSeconds> {
     let now = context.clock.now_seconds();
     if must_read(context, source, now)? {
         read(context, source, now).await;
@@ -32,8 +32,13 @@ pub async fn tend(context: &Context, source: &TokenSource) -> Option<EpochSecond
 /// `None` when nobody uses the source.
 fn must_read(context: &Context, source: &TokenSource, now: EpochSeconds) -> Option<bool> {
     let mut tokens = context.tokens();
-    let gate = tokens.account(source).map(|account| account.gate.clone()).unwrap_or_default();
-    let listed_at = tokens.account(source).map_or(EpochSeconds::MIN, |account| account.listed_at);
+    let gate = tokens
+        .account(source)
+        .map(|account| account.gate.clone())
+        .unwrap_or_default();
+    let listed_at = tokens
+        .account(source)
+        .map_or(EpochSeconds::MIN, |account| account.listed_at);
     let state = tokens.source_mut(source)?;
     let age = now - state.read_at;
     let wanted = state.list_wanted_since > listed_at;
@@ -41,24 +46,29 @@ fn must_read(context: &Context, source: &TokenSource, now: EpochSeconds) -> Opti
         None => true,
         Some(Err(_)) => age >= SECRET_REREAD_SECONDS,
         // A token that was refused may have been replaced in its Secret already.
-        Some(Ok(_)) if gate.closed().is_some() => age >= SECRET_REREAD_SECONDS || gate.is_suspected(),
+        Some(Ok(_)) if gate.closed().is_some() => {
+            age >= SECRET_REREAD_SECONDS || gate.is_suspected()
+        }
         Some(Ok(_)) => wanted && age >= LIST_FRESH_SECONDS,
     })
 }
 
 async fn read(context: &Context, source: &TokenSource, now: EpochSeconds) {
-    let answer = context.kubernetes.read_secret(&source.namespace, &source.name).await;
+    let answer = context
+        .kubernetes
+        .read_secret(&source.namespace, &source.name)
+        .await;
     let held = match answer {
         Ok(Some(secret)) => match secret.contents.get(&source.key) {
             Some(bytes) => ApiToken::parse(bytes).map_err(|error| {
-                warn!(%source, %error, "the Secret does not hold a usable API token");
+                warn!(%error, "the Secret does not hold a usable API token");
                 Reason::TokenInvalid
             }),
             None => Err(Reason::TokenSecretNotFound),
         },
         Ok(None) => Err(Reason::TokenSecretNotFound),
         Err(error) => {
-            warn!(%source, %error, "the Secret of an API token could not be read");
+            warn!(%error, "the Secret of an API token could not be read");
             match error.kind {
                 // What was read before still counts while the API server is away.
                 super::kubernetes::ApiErrorKind::Unavailable => {
@@ -82,19 +92,28 @@ fn take_over(
     held: Result<ApiToken, Reason>,
     now: EpochSeconds,
 ) {
-    if let Ok(token) = &held {
-        context.redaction.register(token.secret().expose_secret());
-    }
+    let registration = held
+        .as_ref()
+        .ok()
+        .map(|token| context.redaction.register(token.secret().expose_secret()));
     let mut tokens = context.tokens();
     let Some(state) = tokens.source_mut(source) else {
         return;
     };
-    let identity = |held: &Result<ApiToken, Reason>| held.as_ref().map(ApiToken::fingerprint).map_err(|reason| *reason);
-    let changed = state.held.as_ref().is_some_and(|before| identity(before) != identity(&held));
+    let identity = |held: &Result<ApiToken, Reason>| {
+        held.as_ref()
+            .map(ApiToken::fingerprint)
+            .map_err(|reason| *reason)
+    };
+    let changed = state
+        .held
+        .as_ref()
+        .is_some_and(|before| identity(before) != identity(&held));
     state.held = Some(held);
+    state.registration = registration;
     state.read_at = now;
     if changed {
-        info!(%source, "the API token has changed");
+        info!("the API token has changed");
         if let Some(account) = tokens.account_mut(source) {
             account.gate.probe_now(now);
         }
@@ -127,15 +146,18 @@ async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: Ep
     // A run that is cut short must not leave the mark behind: nobody would list ever again.
     let _listing = Listing { context, source };
     let call = context.digitalocean.list_clusters(token);
-    let answer = context.metrics.time_call(Operation::ListClusters, call).await;
+    let answer = context
+        .metrics
+        .time_call(Operation::ListClusters, call)
+        .await;
     let done_at = context.clock.now_seconds();
     match answer {
         Ok(answer) => {
-            debug!(%source, clusters = answer.value.len(), "listed the clusters");
+            debug!(clusters = answer.value.len(), "listed the clusters");
             let mut tokens = context.tokens();
             if let Some(account) = tokens.account_mut(source) {
                 if account.gate.closed().is_some() {
-                    info!(%source, "DigitalOcean serves the API token again");
+                    info!("DigitalOcean serves the API token again");
                 }
                 account.clusters = Some(Arc::new(answer.value));
                 account.listed_at = now;
@@ -168,8 +190,12 @@ fn close(context: &Context, source: &TokenSource, error: &Error, now: EpochSecon
             _ => None,
         })
         .map(|wait| now + wait.as_secs().cast_signed());
-    if account.gate.closed().is_none_or(|(before, _)| before != reason) {
-        warn!(%source, request_id = error.meta.request_id, %error, "DigitalOcean does not serve the API token");
+    if account
+        .gate
+        .closed()
+        .is_none_or(|(before, _)| before != reason)
+    {
+        warn!(request_id = error.meta.request_id, %error, "DigitalOcean does not serve the API token");
     }
     account.gate.fail(reason, now, wait, most_urgent);
 }
@@ -177,10 +203,16 @@ fn close(context: &Context, source: &TokenSource, error: &Error, now: EpochSecon
 /// When the first credential expires that depends on this token.
 fn most_urgent(context: &Context, source: &TokenSource, now: EpochSeconds) -> Option<EpochSeconds> {
     let sharing = context.tokens().sharing(source);
-    let users: Vec<_> =
-        sharing.iter().flat_map(|source| context.tokens().users(source)).collect();
+    let users: Vec<_> = sharing
+        .iter()
+        .flat_map(|source| context.tokens().users(source))
+        .collect();
     let caches = context.caches();
-    users.iter().filter_map(|user| caches.expires_at(user)).filter(|at| *at > now).min()
+    users
+        .iter()
+        .filter_map(|user| caches.expires_at(user))
+        .filter(|at| *at > now)
+        .min()
 }
 
 /// Takes the mark of a list call under way back.
@@ -224,7 +256,11 @@ fn wake_waiting(context: &Context, source: &TokenSource) {
 
 /// Without a list call under way, those who wait are told what is known.
 fn wake_waiting_if_settled(context: &Context, source: &TokenSource) {
-    if !context.tokens().account(source).is_some_and(|account| account.listing) {
+    if !context
+        .tokens()
+        .account(source)
+        .is_some_and(|account| account.listing)
+    {
         wake_waiting(context, source);
     }
 }
@@ -232,7 +268,9 @@ fn wake_waiting_if_settled(context: &Context, source: &TokenSource) {
 fn next_run(context: &Context, source: &TokenSource, now: EpochSeconds) -> Option<EpochSeconds> {
     let mut tokens = context.tokens();
     let account = tokens.account(source);
-    let gate = account.map(|account| account.gate.clone()).unwrap_or_default();
+    let gate = account
+        .map(|account| account.gate.clone())
+        .unwrap_or_default();
     let listed_at = account.map_or(now, |account| account.listed_at);
     let state = tokens.source_mut(source)?;
     let reread_at = state.read_at + SECRET_REREAD_SECONDS;

@@ -10,16 +10,17 @@ use super::gate::Gate;
 use super::key::{ObjectKey, TokenSource};
 use crate::api::Reason;
 use crate::digitalocean::{ApiToken, Cluster, TokenFingerprint};
+use crate::redaction::Registration;
 use crate::rotation::EpochSeconds;
 
 /// Oldest list that an issue relies on, in seconds.
-pub const LIST_FRESH_SECONDS: i64 = 300;
+pub(super) const LIST_FRESH_SECONDS: i64 = 300;
 /// Oldest list that a name is looked for in again, in seconds.
-pub const NAME_LIST_FRESH_SECONDS: i64 = 30;
+pub(super) const NAME_LIST_FRESH_SECONDS: i64 = 30;
 /// Age at which the list is read again while anybody uses the token, in seconds.
-pub const LIST_REFRESH_SECONDS: i64 = 1800;
+pub(super) const LIST_REFRESH_SECONDS: i64 = 1800;
 /// How often the Secret of a token that does not work is read again, in seconds.
-pub const SECRET_REREAD_SECONDS: i64 = 30;
+pub(super) const SECRET_REREAD_SECONDS: i64 = 30;
 
 /// Every API token in use.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Source {
     waiting: BTreeSet<ObjectKey>,
     /// What the Secret held when it was read last; `None` before.
     pub held: Option<Result<ApiToken, Reason>>,
+    /// Keeps the token out of the log.
+    pub registration: Option<Registration>,
     /// When the Secret was read last.
     pub read_at: EpochSeconds,
     /// Lists older than this are to be read again.
@@ -90,14 +93,22 @@ impl Tokens {
     /// What `source` offers now; lists from before `list_since` do not count.
     #[must_use]
     pub fn view(&self, source: &TokenSource, list_since: EpochSeconds) -> TokenView {
-        let Some(Source { held: Some(held), read_at, .. }) = self.sources.get(source) else {
+        let Some(Source {
+            held: Some(held),
+            read_at,
+            ..
+        }) = self.sources.get(source)
+        else {
             return TokenView::Unknown;
         };
         let token = match held {
             Ok(token) => token,
             Err(reason) => {
                 let until = read_at + SECRET_REREAD_SECONDS;
-                return TokenView::Blocked { reason: *reason, until };
+                return TokenView::Blocked {
+                    reason: *reason,
+                    until,
+                };
             }
         };
         let Some(account) = self.accounts.get(&token.fingerprint()) else {
@@ -131,7 +142,11 @@ impl Tokens {
         }
         self.detach(user);
         self.attached.insert(user.clone(), source.clone());
-        self.sources.entry(source.clone()).or_default().users.insert(user.clone());
+        self.sources
+            .entry(source.clone())
+            .or_default()
+            .users
+            .insert(user.clone());
     }
 
     /// Notes that `user` needs no token any more.
@@ -186,25 +201,35 @@ impl Tokens {
         let Some(wanted) = self.sources.get(source).and_then(fingerprint) else {
             return vec![source.clone()];
         };
-        let same = self.sources.iter().filter(|(_, other)| fingerprint(other) == Some(wanted));
+        let same = self
+            .sources
+            .iter()
+            .filter(|(_, other)| fingerprint(other) == Some(wanted));
         same.map(|(source, _)| source.clone()).collect()
     }
 
     /// The accesses that use `source`.
     #[must_use]
     pub fn users(&self, source: &TokenSource) -> Vec<ObjectKey> {
-        self.sources.get(source).map(|source| source.users.iter().cloned().collect()).unwrap_or_default()
+        self.sources
+            .get(source)
+            .map(|source| source.users.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// The accesses that wait for `source`; they are no longer waiting afterwards.
     pub fn take_waiting(&mut self, source: &TokenSource) -> Vec<ObjectKey> {
         let source = self.sources.get_mut(source);
-        source.map(|source| std::mem::take(&mut source.waiting).into_iter().collect()).unwrap_or_default()
+        source
+            .map(|source| std::mem::take(&mut source.waiting).into_iter().collect())
+            .unwrap_or_default()
     }
 
     /// Every account in use, with a source that holds its token: for metrics.
     pub fn accounts(&self) -> impl Iterator<Item = (&TokenSource, &Account)> {
-        self.sources.keys().filter_map(|source| Some((source, self.account(source)?)))
+        self.sources
+            .keys()
+            .filter_map(|source| Some((source, self.account(source)?)))
     }
 
     fn forget_unused_accounts(&mut self) {
@@ -213,6 +238,7 @@ impl Tokens {
             .values()
             .filter_map(|source| Some(source.held.as_ref()?.as_ref().ok()?.fingerprint()))
             .collect();
-        self.accounts.retain(|fingerprint, _| used.contains(fingerprint));
+        self.accounts
+            .retain(|fingerprint, _| used.contains(fingerprint));
     }
 }

@@ -15,7 +15,7 @@ const ASK_AGAIN_SECONDS: [i64; 3] = [2, 10, 30];
 
 /// Whether a new credential may be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Clearance {
+pub(super) enum Clearance {
     /// Yes; what the cluster said.
     Publish(Verification),
     /// Not yet: ask again in this many seconds.
@@ -25,7 +25,7 @@ pub enum Clearance {
 }
 
 /// Asks the cluster, and, where that matters, about the published credential as well.
-pub async fn clear(
+pub(super) async fn clear(
     context: &Context,
     policy: VerificationPolicy,
     held: &HeldCredential,
@@ -83,7 +83,10 @@ fn ask_again(rejections: u32) -> Option<i64> {
 }
 
 fn unconfirmed(reason: Reason) -> Verification {
-    Verification { reason, ..Verification::off() }
+    Verification {
+        reason,
+        ..Verification::off()
+    }
 }
 
 /// Where an issue holds two tokens, both are asked about and the worse answer counts. Identity is
@@ -94,8 +97,7 @@ async fn ask_about_both(context: &Context, held: &HeldCredential) -> Verdict {
     let verifier = &context.verifier;
     match other.filter(|other| *other != credential) {
         Some(other) => {
-            let (one, two) =
-                futures::join!(verifier.review(credential), verifier.review(other));
+            let (one, two) = futures::join!(verifier.review(credential), verifier.review(other));
             worse(one, two)
         }
         None => verifier.review(credential).await,
@@ -108,7 +110,11 @@ fn worse(one: Verdict, two: Verdict) -> Verdict {
         Verdict::Unreachable(_) => 1,
         Verdict::Rejected(_) => 2,
     };
-    if badness(&two) > badness(&one) { two } else { one }
+    if badness(&two) > badness(&one) {
+        two
+    } else {
+        one
+    }
 }
 
 #[cfg(test)]
@@ -116,11 +122,16 @@ mod tests {
     use super::*;
     use crate::target::{Rejection, Unreachability};
 
-    const POLICIES: [VerificationPolicy; 2] =
-        [VerificationPolicy::WhenReachable, VerificationPolicy::Required];
+    const POLICIES: [VerificationPolicy; 2] = [
+        VerificationPolicy::WhenReachable,
+        VerificationPolicy::Required,
+    ];
 
     fn accepted() -> Verdict {
-        Verdict::Accepted { username: "user".to_string(), groups: vec!["group".to_string()] }
+        Verdict::Accepted {
+            username: "user".to_string(),
+            groups: vec!["group".to_string()],
+        }
     }
 
     fn rejected() -> Verdict {
@@ -137,7 +148,10 @@ mod tests {
             let Clearance::Publish(verification) = judge(policy, accepted(), None, 0, 7) else {
                 panic!("not published");
             };
-            assert_eq!((verification.reason, verification.at), (Reason::Accepted, Some(7)));
+            assert_eq!(
+                (verification.reason, verification.at),
+                (Reason::Accepted, Some(7))
+            );
             assert_eq!(verification.username.as_deref(), Some("user"));
         }
     }
@@ -145,7 +159,9 @@ mod tests {
     #[test]
     fn a_rejected_credential_is_asked_about_after_2_10_and_30_seconds_before_that_is_the_verdict() {
         for policy in POLICIES {
-            let asked: Vec<_> = (0..4).map(|n| judge(policy, rejected(), None, n, 0)).collect();
+            let asked: Vec<_> = (0..4)
+                .map(|n| judge(policy, rejected(), None, n, 0))
+                .collect();
             let again = Clearance::AskAgain;
             let blocked = Clearance::Blocked(Reason::CredentialRejected);
             assert_eq!(asked, [again(2), again(10), again(30), blocked]);

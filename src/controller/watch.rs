@@ -10,9 +10,9 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::WatchStreamExt;
 use tracing::{debug, warn};
 
 use super::context::Context;
@@ -24,19 +24,19 @@ use crate::outputs::{FoundMetadata, MANAGED_SELECTOR};
 const PAGE_SIZE: u32 = 500;
 
 /// Something that a watch told, and where it watches: a namespace, or all.
-pub struct Told {
+pub(super) struct Told {
     scope: usize,
     what: What,
 }
 
 enum What {
-    Access(Event<DeserializeGuard<DOClusterAccess>>),
+    Access(Box<Event<DeserializeGuard<DOClusterAccess>>>),
     Secret(Event<PartialObjectMeta<Secret>>),
     Trouble,
 }
 
 /// All watches together, and what has been listed so far.
-pub struct Watches {
+pub(super) struct Watches {
     namespaces: Vec<Option<String>>,
     accesses: Vec<Listing>,
     secrets: Vec<Listing>,
@@ -49,12 +49,12 @@ struct Listing {
 }
 
 /// What the watches tell.
-pub type ToldStream = Pin<Box<dyn Stream<Item = Told> + Send>>;
+pub(super) type ToldStream = Pin<Box<dyn Stream<Item = Told> + Send>>;
 
 impl Watches {
     /// Watches `namespaces`, or all where there are none.
     #[must_use]
-    pub fn start(client: &kube::Client, namespaces: &[String]) -> (Self, ToldStream) {
+    pub(super) fn start(client: &kube::Client, namespaces: &[String]) -> (Self, ToldStream) {
         let scopes: Vec<Option<String>> = if namespaces.is_empty() {
             vec![None]
         } else {
@@ -75,22 +75,29 @@ impl Watches {
             streams.push(watch_secrets(scope, secrets));
         }
         let listings = || scopes.iter().map(|_| Listing::default()).collect();
-        let watches = Self { accesses: listings(), secrets: listings(), namespaces: scopes };
+        let watches = Self {
+            accesses: listings(),
+            secrets: listings(),
+            namespaces: scopes,
+        };
         (watches, select_all(streams).boxed())
     }
 
     /// Whether every watch has told all there is once.
     #[must_use]
-    pub fn are_synced(&self) -> bool {
-        self.accesses.iter().chain(&self.secrets).all(|listing| listing.complete)
+    pub(super) fn are_synced(&self) -> bool {
+        self.accesses
+            .iter()
+            .chain(&self.secrets)
+            .all(|listing| listing.complete)
     }
 
     /// Takes over what was told, and says which accesses to look at.
-    pub fn take_over(&mut self, context: &Context, told: Told) -> Vec<Key> {
+    pub(super) fn take_over(&mut self, context: &Context, told: Told) -> Vec<Key> {
         let namespace = self.namespaces[told.scope].as_deref();
         let concerned = match told.what {
             What::Access(event) => {
-                take_over_access(context, &mut self.accesses[told.scope], namespace, event)
+                take_over_access(context, &mut self.accesses[told.scope], namespace, *event)
             }
             What::Secret(event) => {
                 take_over_secret(context, &mut self.secrets[told.scope], namespace, event)
@@ -107,13 +114,18 @@ fn watch_accesses(scope: usize, api: Api<DeserializeGuard<DOClusterAccess>>) -> 
         .backoff(SteadyBackoff::default())
         .map(move |event| Told {
             scope,
-            what: event.map_or_else(|error| trouble(&error, "DOClusterAccess"), What::Access),
+            what: event.map_or_else(
+                |error| trouble(&error, "DOClusterAccess"),
+                |event| What::Access(Box::new(event)),
+            ),
         })
         .boxed()
 }
 
 fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStream {
-    let config = watcher::Config::default().page_size(PAGE_SIZE).labels(MANAGED_SELECTOR);
+    let config = watcher::Config::default()
+        .page_size(PAGE_SIZE)
+        .labels(MANAGED_SELECTOR);
     watcher::watcher(api, config)
         .backoff(SteadyBackoff::default())
         .map(move |event| Told {
@@ -152,7 +164,7 @@ impl Backoff for SteadyBackoff {
 }
 
 /// Drops what no decision needs, so that the cache stays small.
-pub fn strip(metadata: &mut ObjectMeta) {
+pub(super) fn strip(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
     if let Some(annotations) = &mut metadata.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
@@ -197,7 +209,11 @@ fn take_over_access(
 }
 
 fn changed(observed: Option<(ObjectKey, bool)>) -> Vec<ObjectKey> {
-    observed.filter(|(_, changed)| *changed).map(|(key, _)| key).into_iter().collect()
+    observed
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| key)
+        .into_iter()
+        .collect()
 }
 
 /// Takes over an access. One that cannot be decoded is left out, and said to be: it disturbs no
@@ -254,7 +270,9 @@ fn take_over_secret(
             listing.seen.insert(key);
             concerned
         }
-        Event::Apply(secret) => observe(secret).map(|(_, concerned)| concerned).unwrap_or_default(),
+        Event::Apply(secret) => observe(secret)
+            .map(|(_, concerned)| concerned)
+            .unwrap_or_default(),
         Event::InitDone => {
             listing.complete = true;
             let seen = std::mem::take(&mut listing.seen);
@@ -264,9 +282,15 @@ fn take_over_secret(
             let Some(metadata) = FoundMetadata::new(&secret.metadata) else {
                 return Vec::new();
             };
-            debug!(namespace = metadata.namespace, secret = metadata.name, "a Secret of ours is gone");
+            debug!(
+                namespace = metadata.namespace,
+                secret = metadata.name,
+                "a Secret of ours is gone"
+            );
             let key = ObjectKey::new(&metadata.namespace, &metadata.name);
-            context.caches().remove_secret(&key, &metadata.resource_version)
+            context
+                .caches()
+                .remove_secret(&key, &metadata.resource_version)
         }
     }
 }

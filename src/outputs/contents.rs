@@ -41,7 +41,11 @@ impl Parts {
             self.authentication?,
         )
         .ok()?;
-        Some(Material { issue, credential, kubeconfig: self.kubeconfig })
+        Some(Material {
+            issue,
+            credential,
+            kubeconfig: self.kubeconfig,
+        })
     }
 }
 
@@ -69,7 +73,9 @@ impl Contents {
     /// The value of a key, where it is there and is text.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(|value| std::str::from_utf8(value).ok())
+        self.0
+            .get(key)
+            .and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// The secret value of a key, where it is there and is text.
@@ -80,7 +86,9 @@ impl Contents {
 
     /// The keys and values, in order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_slice()))
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_slice()))
     }
 
     /// The keys, in order.
@@ -93,7 +101,11 @@ impl Contents {
     #[must_use]
     pub fn restricted_to(&self, keys: &[String]) -> Self {
         let wanted = self.0.iter().filter(|(key, _)| keys.contains(key));
-        Self(wanted.map(|(key, value)| (key.clone(), value.clone())).collect())
+        Self(
+            wanted
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
     }
 }
 

@@ -7,8 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::{
-    ACCESS_LABEL, Contents, FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Marks, Material,
-    content_hash, format_of, owned_fields_digest,
+    ACCESS_LABEL, Contents, FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Marks,
+    Material, content_hash, format_of, owned_fields_digest,
 };
 use crate::api::{DOClusterAccess, DeletionPolicy, Output};
 use crate::rotation::Issue;
@@ -140,7 +140,8 @@ impl DesiredSecret {
         labels.remove(ACCESS_LABEL);
         let kept = marks.annotations(true);
         let mut annotations = metadata.annotations.clone();
-        annotations.retain(|key, _| !key.starts_with("doclusteraccess.dev/") || kept.contains_key(key));
+        annotations
+            .retain(|key, _| !key.starts_with("doclusteraccess.dev/") || kept.contains_key(key));
         Some(Self {
             namespace: metadata.namespace.clone(),
             name: metadata.name.clone(),

@@ -60,7 +60,10 @@ impl FoundMetadata {
                 .flatten()
                 .find(|reference| is_access(reference))
                 .map(|reference| reference.uid.clone()),
-            owned_fields: metadata.managed_fields.as_deref().and_then(recorded_fields_digest),
+            owned_fields: metadata
+                .managed_fields
+                .as_deref()
+                .and_then(recorded_fields_digest),
             terminating: metadata.deletion_timestamp.is_some(),
         })
     }
@@ -113,7 +116,10 @@ impl FoundSecret {
         Some(Self {
             metadata: FoundMetadata::new(&secret.metadata)?,
             secret_type: secret.type_.unwrap_or_else(|| "Opaque".to_string()),
-            contents: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
+            contents: data
+                .into_iter()
+                .map(|(key, value)| (key, value.0))
+                .collect(),
         })
     }
 

@@ -39,7 +39,10 @@ impl Format for Kubeconfig {
         contents.insert(EXPIRES_AT, &rfc3339(material.issue.expires_at));
         match material.credential.authentication() {
             Authentication::Token(token) => contents.insert_secret(TOKEN, token),
-            Authentication::Certificate { certificate_pem, key_pem } => {
+            Authentication::Certificate {
+                certificate_pem,
+                key_pem,
+            } => {
                 contents.insert(CLIENT_CERTIFICATE, certificate_pem);
                 contents.insert_secret(CLIENT_KEY, key_pem);
             }
@@ -48,16 +51,21 @@ impl Format for Kubeconfig {
     }
 
     fn read(&self, contents: &Contents) -> Parts {
-        let certificate = contents.text(CLIENT_CERTIFICATE).zip(contents.secret(CLIENT_KEY));
+        let certificate = contents
+            .text(CLIENT_CERTIFICATE)
+            .zip(contents.secret(CLIENT_KEY));
         Parts {
             server: contents.text(SERVER).map(str::to_string),
             certificate_authority_pem: contents.text(CERTIFICATE_AUTHORITY).map(str::to_string),
-            authentication: contents.secret(TOKEN).map(Authentication::Token).or_else(|| {
-                certificate.map(|(certificate_pem, key_pem)| Authentication::Certificate {
-                    certificate_pem: certificate_pem.to_string(),
-                    key_pem,
-                })
-            }),
+            authentication: contents
+                .secret(TOKEN)
+                .map(Authentication::Token)
+                .or_else(|| {
+                    certificate.map(|(certificate_pem, key_pem)| Authentication::Certificate {
+                        certificate_pem: certificate_pem.to_string(),
+                        key_pem,
+                    })
+                }),
             kubeconfig: contents.secret(KUBECONFIG),
         }
     }

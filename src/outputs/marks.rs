@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Contents;
 use crate::api::{DOClusterAccessSpec, KubeconfigSource};
+use crate::hexadecimal::hexadecimal;
 use crate::rotation::Issue;
 
 /// Label that says whose Secret it is to operate.
@@ -43,8 +44,13 @@ impl Marks {
     #[must_use]
     pub fn read(annotations: &BTreeMap<String, String>) -> Option<Self> {
         let text = |key: &str| annotations.get(key).cloned();
-        let instant =
-            |key: &str| annotations.get(key)?.parse::<Timestamp>().ok().map(Timestamp::as_second);
+        let instant = |key: &str| {
+            annotations
+                .get(key)?
+                .parse::<Timestamp>()
+                .ok()
+                .map(Timestamp::as_second)
+        };
         Some(Self {
             access_uid: text(ACCESS_UID)?,
             issue: Issue {
@@ -88,7 +94,9 @@ impl Marks {
 /// RFC 3339 in UTC, whole seconds.
 #[must_use]
 pub fn rfc3339(instant: i64) -> String {
-    Timestamp::from_second(instant).unwrap_or(Timestamp::MAX).to_string()
+    Timestamp::from_second(instant)
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
 }
 
 /// Hash of the content and marks of a Secret: together they come from one issue and one write.
@@ -159,6 +167,6 @@ impl FieldHash {
 
     /// The first 128 bits, in hexadecimal.
     fn finish(self) -> String {
-        self.0.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&self.0.finalize()[..16])
     }
 }

@@ -13,8 +13,8 @@ pub use contents::{Contents, Material, Parts};
 pub use desired::{DesiredSecret, Owner, Placement};
 pub use found::{FoundMetadata, FoundSecret};
 pub use marks::{
-    ACCESS_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MANAGED_SELECTOR, Marks, content_hash, issue_hash, rfc3339,
-    same_cluster_reference,
+    ACCESS_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MANAGED_SELECTOR, Marks, content_hash, issue_hash,
+    rfc3339, same_cluster_reference,
 };
 pub use ownership::{owned_fields_digest, recorded_fields_digest};
 

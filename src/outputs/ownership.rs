@@ -9,15 +9,24 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{DesiredSecret, FIELD_MANAGER};
+use crate::hexadecimal::hexadecimal;
 
 /// Digest of the set of fields that an apply of `desired` with `keys` for content owns.
 #[must_use]
 pub fn owned_fields_digest(desired: &DesiredSecret, keys: &[String]) -> String {
     let mut paths = BTreeSet::from(["f:type".to_string()]);
     paths.extend(keys.iter().map(|key| format!("f:data/f:{key}")));
-    paths.extend(desired.labels.keys().map(|key| format!("f:metadata/f:labels/f:{key}")));
     paths.extend(
-        desired.annotations.keys().map(|key| format!("f:metadata/f:annotations/f:{key}")),
+        desired
+            .labels
+            .keys()
+            .map(|key| format!("f:metadata/f:labels/f:{key}")),
+    );
+    paths.extend(
+        desired
+            .annotations
+            .keys()
+            .map(|key| format!("f:metadata/f:annotations/f:{key}")),
     );
     if let Some(owner) = &desired.owner {
         let key = serde_json::json!({ "uid": owner.uid });
@@ -41,13 +50,21 @@ pub fn recorded_fields_digest(entries: &[ManagedFieldsEntry]) -> Option<String> 
 
 /// The leaves below `value`, as paths.
 fn collect(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
-    let children: Vec<_> =
-        value.as_object().into_iter().flatten().filter(|(name, _)| *name != ".").collect();
+    let children: Vec<_> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| *name != ".")
+        .collect();
     if children.is_empty() && !path.is_empty() {
         paths.insert(path.to_string());
     }
     for (name, child) in children {
-        let child_path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+        let child_path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}/{name}")
+        };
         collect(child, &child_path, paths);
     }
 }
@@ -58,5 +75,5 @@ fn digest(paths: &BTreeSet<String>) -> String {
         hash.update(path);
         hash.update([0]);
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize()[..8])
 }

@@ -1,9 +1,7 @@
 //! What to do now.
 
-use super::schedule::{
-    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, renew_at, spacing_seconds,
-};
 use super::Issue;
+use super::schedule::{EpochSeconds, MAX_SLEEP_SECONDS, Schedule, renew_at, spacing_seconds};
 use crate::api::Reason;
 
 /// Unscheduled issues that an access may have within an hour.
@@ -31,7 +29,10 @@ pub struct Wanted {
 
 impl Wanted {
     fn schedule(&self) -> Schedule<'_> {
-        Schedule { uid: &self.uid, renew_before_seconds: self.renew_before_seconds }
+        Schedule {
+            uid: &self.uid,
+            renew_before_seconds: self.renew_before_seconds,
+        }
     }
 
     /// When `issue` is renewed.
@@ -43,14 +44,20 @@ impl Wanted {
     /// What an attempt that starts now is for.
     #[must_use]
     pub fn attempt(&self) -> AttemptKey {
-        AttemptKey { generation: self.generation, rotate: self.rotate.clone() }
+        AttemptKey {
+            generation: self.generation,
+            rotate: self.rotate.clone(),
+        }
     }
 
     /// Whether `issue` is for the cluster, with the token and lifetime, that the spec asks for.
     #[must_use]
     pub fn is_for(&self, issue: &Issue) -> bool {
         issue.issue_hash == self.issue_hash
-            && self.cluster_id.as_ref().is_none_or(|id| *id == issue.cluster_id)
+            && self
+                .cluster_id
+                .as_ref()
+                .is_none_or(|id| *id == issue.cluster_id)
     }
 
     /// Why `issue` is not what the spec asks for, whatever its age.
@@ -233,15 +240,25 @@ pub enum Decision {
 pub fn decide(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Decision {
     let published = observed.published();
     if wanted.suspend {
-        let expiry = published.map(|issue| issue.expires_at).filter(|instant| *instant > now);
-        return Decision::Suspended { until: wake(now, expiry) };
+        let expiry = published
+            .map(|issue| issue.expires_at)
+            .filter(|instant| *instant > now);
+        return Decision::Suspended {
+            until: wake(now, expiry),
+        };
     }
     if let Some(refusal) = refuse_all_outputs(observed, now) {
         return refusal;
     }
-    if let Some(held) = observed.held.as_ref().filter(|held| usable(wanted, held, published, now)) {
+    if let Some(held) = observed
+        .held
+        .as_ref()
+        .filter(|held| usable(wanted, held, published, now))
+    {
         return if held.not_before > now {
-            Decision::Wait { until: wake(now, Some(held.not_before)) }
+            Decision::Wait {
+                until: wake(now, Some(held.not_before)),
+            }
         } else {
             Decision::Publish
         };
@@ -270,20 +287,18 @@ fn refuse_all_outputs(observed: &Observed, now: EpochSeconds) -> Option<Decision
         .as_ref()
         .filter(|failure| failure.retry_at > now)
         .map(|failure| failure.retry_at);
-    refused.map(|reason| Decision::Refuse { reason, subject: None, until: wake(now, until) })
+    refused.map(|reason| Decision::Refuse {
+        reason,
+        subject: None,
+        until: wake(now, until),
+    })
 }
 
 /// A credential in memory is used while it is what the spec asks for, is younger than what is
 /// published, and would not be renewed at once.
-fn usable(
-    wanted: &Wanted,
-    held: &HeldIssue,
-    published: Option<&Issue>,
-    now: EpochSeconds,
-) -> bool {
-    let newer = published.is_none_or(|issue| {
-        held.issue.issued_at >= issue.issued_at && held.issue != *issue
-    });
+fn usable(wanted: &Wanted, held: &HeldIssue, published: Option<&Issue>, now: EpochSeconds) -> bool {
+    let newer = published
+        .is_none_or(|issue| held.issue.issued_at >= issue.issued_at && held.issue != *issue);
     newer && wanted.mismatch(&held.issue).is_none() && now < wanted.renew_at(&held.issue)
 }
 
@@ -295,7 +310,11 @@ fn due(
     now: EpochSeconds,
 ) -> Option<IssueReason> {
     let Some(published) = published else {
-        return Some(if observed.ever_issued { IssueReason::Lost } else { IssueReason::First });
+        return Some(if observed.ever_issued {
+            IssueReason::Lost
+        } else {
+            IssueReason::First
+        });
     };
     wanted
         .mismatch(published)
@@ -320,9 +339,13 @@ fn rest(
         .iter()
         .any(|output| matches!(output, OutputState::Conflict { .. }));
     match backoff(wanted, observed, now) {
-        Some(until) if broken || refused => Decision::Wait { until: wake(now, Some(until)) },
+        Some(until) if broken || refused => Decision::Wait {
+            until: wake(now, Some(until)),
+        },
         _ if broken => Decision::Repair,
-        _ => Decision::Wait { until: wake(now, published.map(|issue| wanted.renew_at(issue))) },
+        _ => Decision::Wait {
+            until: wake(now, published.map(|issue| wanted.renew_at(issue))),
+        },
     }
 }
 
@@ -336,7 +359,9 @@ fn limit(
     now: EpochSeconds,
 ) -> Option<Decision> {
     if let Some(until) = backoff(wanted, observed, now) {
-        return Some(Decision::Wait { until: wake(now, Some(until)) });
+        return Some(Decision::Wait {
+            until: wake(now, Some(until)),
+        });
     }
     let asked_for = matches!(reason, IssueReason::SpecChanged | IssueReason::Forced);
     if !asked_for && let Some(until) = unscheduled_limit(wanted, observed, reason, now) {
@@ -349,7 +374,9 @@ fn limit(
     if reason == IssueReason::Renewal
         && let Some(until) = spacing(observed, published, now)
     {
-        return Some(Decision::Wait { until: wake(now, Some(until)) });
+        return Some(Decision::Wait {
+            until: wake(now, Some(until)),
+        });
     }
     observed.obstacle.as_ref().map(|obstacle| Decision::Refuse {
         reason: obstacle.reason,
@@ -374,7 +401,10 @@ fn spacing(
 ) -> Option<EpochSeconds> {
     let published = published?;
     // An issue that seems to lie in the future was marked by a clock that has been set back since.
-    let last = observed.last_issue_at.unwrap_or(published.issued_at).max(published.issued_at);
+    let last = observed
+        .last_issue_at
+        .unwrap_or(published.issued_at)
+        .max(published.issued_at);
     let until = last.saturating_add(spacing_seconds(published.expires_at - published.issued_at));
     (last <= now && until > now).then_some(until)
 }
@@ -398,11 +428,15 @@ fn unscheduled_limit(
     if count < UNSCHEDULED_ISSUES_PER_HOUR {
         return None;
     }
-    within_hour.nth(count - UNSCHEDULED_ISSUES_PER_HOUR).map(|at| at + HOUR_SECONDS)
+    within_hour
+        .nth(count - UNSCHEDULED_ISSUES_PER_HOUR)
+        .map(|at| at + HOUR_SECONDS)
 }
 
 /// At `until` where that lies within the next ten minutes, else in ten minutes; never now or before.
 fn wake(now: EpochSeconds, until: Option<EpochSeconds>) -> EpochSeconds {
     let latest = now.saturating_add(MAX_SLEEP_SECONDS);
-    until.map_or(latest, |instant| instant.clamp(now.saturating_add(1), latest))
+    until.map_or(latest, |instant| {
+        instant.clamp(now.saturating_add(1), latest)
+    })
 }

@@ -40,7 +40,11 @@ pub fn renew_at(
         Some(seconds) => (seconds.clamp(0, longest_margin), 5),
         None => (lifetime / 3, 10),
     };
-    let jitter = share(share(lifetime, jitter_percent, 100), hash(schedule.uid, expires_at), HASHES);
+    let jitter = share(
+        share(lifetime, jitter_percent, 100),
+        hash(schedule.uid, expires_at),
+        HASHES,
+    );
     expires_at.saturating_sub(margin).saturating_sub(jitter)
 }
 
@@ -86,8 +90,13 @@ const HASHES: i64 = 1 << 32;
 
 /// Uniform in 0 to `HASHES`, a function of its arguments alone.
 fn hash(uid: &str, salt: i64) -> i64 {
-    let digest = Sha256::new().chain_update(uid).chain_update(salt.to_be_bytes()).finalize();
-    i64::from(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+    let digest = Sha256::new()
+        .chain_update(uid)
+        .chain_update(salt.to_be_bytes())
+        .finalize();
+    i64::from(u32::from_be_bytes([
+        digest[0], digest[1], digest[2], digest[3],
+    ]))
 }
 
 /// `value · numerator / denominator` without overflow, rounded towards zero.
