@@ -30,3 +30,6 @@ pub struct Issue {
     /// Value of the rotate annotation that it answered.
     pub rotate: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,6 +111,10 @@ impl Candidate {
 
     async fn acquire_or_renew(&mut self) -> kube::Result<bool> {
         let now = self.clock.now();
+        if let Some((lease, _)) = self.seen.as_ref().filter(|(lease, _)| self.is_mine(lease)) {
+            // Nobody else writes a lease that holds, so nothing needs to be read first.
+            return self.write(self.next(lease.clone(), now)).await;
+        }
         let Some(lease) = self.leases.get_opt(&self.name).await? else {
             let lease = self
                 .leases
@@ -123,17 +127,24 @@ impl Candidate {
         if !self.is_mine(&lease) && !self.is_free(&lease) {
             return Ok(false);
         }
-        match self
+        self.write(self.next(lease, now)).await
+    }
+
+    async fn write(&mut self, lease: Lease) -> kube::Result<bool> {
+        let written = self
             .leases
-            .replace(&self.name, &PostParams::default(), &self.next(lease, now))
-            .await
-        {
+            .replace(&self.name, &PostParams::default(), &lease)
+            .await;
+        match written {
             Ok(lease) => {
                 self.observe(lease);
                 Ok(true)
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => {
+                // Whether the write took effect, and what is there now, the next look tells.
+                self.seen = self.seen.take().filter(|(lease, _)| !self.is_mine(lease));
+                Err(error)
+            }
         }
     }
 

@@ -35,7 +35,7 @@ pub struct Memory {
 }
 
 /// A credential in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HeldCredential {
     /// The credential.
     pub material: Material,

@@ -11,7 +11,7 @@ use crate::api::Output;
 use crate::outputs::{
     FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Material, format_of,
 };
-use crate::rotation::{Observed, OutputState};
+use crate::rotation::{Issue, Observed, OutputState};
 
 /// What was found in place of one output.
 #[derive(Debug, Clone)]
@@ -34,6 +34,14 @@ pub(super) struct Observation {
 }
 
 impl Observation {
+    /// Whether an output holds this issue.
+    pub(super) fn holds(&self, wanted: &Issue) -> bool {
+        let states = self.outputs.iter().map(|output| &output.state);
+        states
+            .into_iter()
+            .any(|state| matches!(state, OutputState::Intact { issue, .. } if issue == wanted))
+    }
+
     /// What decisions need of it.
     #[must_use]
     pub(super) fn summary(&self, subject: &Subject, memory: &Memory) -> Observed {

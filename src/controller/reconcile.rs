@@ -25,6 +25,9 @@ use crate::status::{Finding, Verification};
 /// How long GET must have answered 404 before a cluster counts as gone, in seconds.
 const GONE_AFTER_SECONDS: i64 = 600;
 
+/// How long an access leaves the look into a broken token to the token's own run, in seconds.
+const TOKEN_GRACE_SECONDS: i64 = 5;
+
 /// Runs once for the access with this key. Returns when to run again; `None` when there is nothing to
 /// look after.
 pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<EpochSeconds> {
@@ -88,7 +91,9 @@ impl Run<'_> {
                 Some(TokenView::Unknown) => self.park(),
                 Some(TokenView::Blocked { reason, until }) => {
                     self.finding = Some(Finding::of(reason));
-                    self.settle(&cached, until).await
+                    // The token is looked into at that instant, and wakes the access if all is well.
+                    self.settle(&cached, until.max(self.now) + TOKEN_GRACE_SECONDS)
+                        .await
                 }
                 None => {
                     self.finding = Some(Finding::of(Reason::AccountNotFound));
@@ -101,7 +106,7 @@ impl Run<'_> {
 
     /// Something may be due or has changed: look again, at the API server itself, and act.
     async fn act(mut self, token: Option<UsableToken>) -> EpochSeconds {
-        let mut found = match observe::fresh(self.context, &self.subject).await {
+        let found = match observe::fresh(self.context, &self.subject).await {
             Ok(found) => found,
             Err(error) => return self.cannot_read(&error).await,
         };
@@ -117,7 +122,7 @@ impl Run<'_> {
                 self.settle(&found, until).await
             }
             Decision::Publish => self.publish_held(found).await,
-            Decision::Repair => self.repair(&mut found).await,
+            Decision::Repair => self.repair(found).await,
             Decision::Issue(reason) => match token.or_else(|| self.usable_token()) {
                 Some(token) => self.issue(reason, found, token).await,
                 None => self.park(),
@@ -499,12 +504,19 @@ impl Run<'_> {
         not_before
     }
 
-    /// Goes on with the credential in memory: verify, write, report.
+    /// Goes on with the credential in memory: verify, write, report. It stays in memory until it is
+    /// written, also when this run is cut short.
     async fn publish_held(mut self, mut found: Observation) -> EpochSeconds {
-        let Some(mut held) = self.memory.held.take() else {
+        let Some(mut held) = self.memory.held.clone() else {
             return self.settle(&found, self.now + 1).await;
         };
         self.cluster.get_or_insert_with(|| held.cluster.clone());
+        if self.is_worse(&held, &found) {
+            self.memory.held = None;
+            let why = Some("the new credential expires before the published one".to_string());
+            let until = self.fail(&found, Reason::ApiResponseInvalid, why, None, true);
+            return self.settle(&found, until).await;
+        }
         if held.verification.is_none() {
             let policy = self.subject.access.spec.verification;
             let published = published_material(&found);
@@ -518,72 +530,75 @@ impl Run<'_> {
                     return until;
                 }
                 Clearance::Blocked(reason) => {
-                    held.not_before = self.fail(&found, reason, None, None, false);
-                    let until = held.not_before;
-                    self.memory.held = Some(held);
+                    let until = self.fail(&found, reason, None, None, false);
+                    self.memory.held = Some(HeldCredential {
+                        not_before: until,
+                        ..held
+                    });
                     return self.settle(&found, until).await;
                 }
             }
+            self.memory.held = Some(held.clone());
         }
         let failure =
             publish::write_outputs(self.context, &self.subject, &mut found, &held.material).await;
-        self.published(found, held, failure).await
-    }
-
-    async fn published(
-        mut self,
-        mut found: Observation,
-        mut held: HeldCredential,
-        failure: Option<WriteFailure>,
-    ) -> EpochSeconds {
-        let reached = found.outputs.iter().any(|place| {
-            matches!(&place.state, crate::rotation::OutputState::Intact { issue, .. } if *issue == held.material.issue)
-        });
-        if reached {
+        if found.holds(&held.material.issue) {
             self.verification.clone_from(&held.verification);
             report::issued(self.context, &self.subject, &held);
         }
+        self.finish_writing(found, failure).await
+    }
+
+    /// A credential that was not asked for by the user never shortens what is published.
+    fn is_worse(&self, held: &HeldCredential, found: &Observation) -> bool {
+        let asked_for = matches!(held.reason, IssueReason::SpecChanged | IssueReason::Forced);
+        let summary = found.summary(&self.subject, self.memory);
+        !asked_for
+            && summary.published().is_some_and(|published| {
+                self.subject.wanted.is_for(published)
+                    && published.expires_at > held.material.issue.expires_at.max(self.now)
+            })
+    }
+
+    /// After the outputs: what is no longer wanted goes, and what failed is noted.
+    async fn finish_writing(
+        mut self,
+        mut found: Observation,
+        failure: Option<WriteFailure>,
+    ) -> EpochSeconds {
         let failure = match failure {
             None => publish::remove_obsolete(self.context, &self.subject, &mut found).await,
             failure => failure,
         };
         let Some(failure) = failure else {
             self.memory.failure = None;
+            self.memory.held = None;
             return self.rest(&found).await;
         };
         let until = self.fail(&found, failure.reason, Some(failure.subject), None, false);
-        held.not_before = until;
-        self.memory.held = Some(held);
+        if let Some(held) = &mut self.memory.held {
+            held.not_before = until;
+        }
         self.settle(&found, until).await
     }
 
     /// Writes the outputs that are not as wanted from one that is intact, or from memory.
-    async fn repair(mut self, found: &mut Observation) -> EpochSeconds {
+    async fn repair(mut self, mut found: Observation) -> EpochSeconds {
         let held = self.memory.held.as_ref().map(|held| held.material.clone());
-        let published = published_material(found).cloned();
+        let published = published_material(&found).cloned();
         let source = match (&published, held) {
             (Some(published), Some(held)) if held.issue == published.issue => Some(held),
             _ => published,
         };
         let Some(material) = source else {
-            return self.settle(found, self.now + 1).await;
+            return self.settle(&found, self.now + 1).await;
         };
-        let mut failure =
-            publish::write_outputs(self.context, &self.subject, found, &material).await;
+        let failure =
+            publish::write_outputs(self.context, &self.subject, &mut found, &material).await;
         if failure.is_none() {
-            failure = publish::remove_obsolete(self.context, &self.subject, found).await;
+            info!("repaired the outputs");
         }
-        match failure {
-            None => {
-                info!("repaired the outputs");
-                self.memory.failure = None;
-                self.rest(found).await
-            }
-            Some(failure) => {
-                let until = self.fail(found, failure.reason, Some(failure.subject), None, false);
-                self.settle(found, until).await
-            }
-        }
+        self.finish_writing(found, failure).await
     }
 
     // ---- the end of a run ------------------------------------------------------------------------

@@ -114,6 +114,10 @@ impl Tokens {
         let Some(account) = self.accounts.get(&token.fingerprint()) else {
             return TokenView::Unknown;
         };
+        if account.gate.is_suspected() {
+            // One access met a failure; whether it is everybody's is being found out.
+            return TokenView::Unknown;
+        }
         if let Some((reason, until)) = account.gate.closed() {
             return TokenView::Blocked { reason, until };
         }

@@ -31,7 +31,7 @@ pub(super) struct Told {
 
 enum What {
     Access(Box<Event<DeserializeGuard<DOClusterAccess>>>),
-    Secret(Event<PartialObjectMeta<Secret>>),
+    Secret(Box<Event<PartialObjectMeta<Secret>>>),
     Trouble,
 }
 
@@ -100,7 +100,7 @@ impl Watches {
                 take_over_access(context, &mut self.accesses[told.scope], namespace, *event)
             }
             What::Secret(event) => {
-                take_over_secret(context, &mut self.secrets[told.scope], namespace, event)
+                take_over_secret(context, &mut self.secrets[told.scope], namespace, *event)
             }
             What::Trouble => Vec::new(),
         };
@@ -130,7 +130,10 @@ fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStrea
         .backoff(SteadyBackoff::default())
         .map(move |event| Told {
             scope,
-            what: event.map_or_else(|error| trouble(&error, "Secret"), What::Secret),
+            what: event.map_or_else(
+                |error| trouble(&error, "Secret"),
+                |event| What::Secret(Box::new(event)),
+            ),
         })
         .boxed()
 }

@@ -1,0 +1,199 @@
+//! How often a credential may be issued.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::Reason;
+
+/// Instants at which an access whose Secret vanishes as soon as it is written was issued for, woken
+/// at every instant that was asked for and every `wake_every` seconds besides.
+fn issues_of_a_vanishing_secret(seconds: i64, wake_every: i64) -> Vec<EpochSeconds> {
+    let wanted = wanted();
+    let mut observed = Observed {
+        ever_issued: true,
+        ..nothing()
+    };
+    let mut now = NOW;
+    while now < NOW + seconds {
+        match decide(&wanted, &observed, now) {
+            Decision::Issue(reason) => {
+                assert_eq!(reason, IssueReason::Lost);
+                observed.unscheduled.push(now);
+                observed.last_issue_at = Some(now);
+                now += 1;
+            }
+            Decision::Refuse { reason, until, .. } => {
+                assert_eq!(reason, Reason::IssueLimitReached);
+                now = until.min(now + wake_every);
+            }
+            decision => panic!("{decision:?}"),
+        }
+    }
+    observed.unscheduled
+}
+
+#[test]
+fn a_secret_that_keeps_vanishing_costs_six_issues_in_any_hour_and_no_fewer() {
+    let issued = issues_of_a_vanishing_secret(24 * HOUR, 7);
+    assert_eq!(issued.len(), 24 * 6);
+    for hour in issued.windows(7) {
+        assert!(
+            hour[6] - hour[0] >= HOUR,
+            "seven within {} s",
+            hour[6] - hour[0]
+        );
+    }
+}
+
+#[test]
+fn the_limit_says_when_it_ends_and_then_lets_one_through() {
+    let wanted = wanted();
+    let observed = Observed {
+        ever_issued: true,
+        unscheduled: (0..6)
+            .map(|number| NOW - HOUR + 100 + 10 * number)
+            .collect(),
+        ..nothing()
+    };
+    let refused = Decision::Refuse {
+        reason: Reason::IssueLimitReached,
+        subject: None,
+        until: NOW + 100,
+    };
+    assert_eq!(decide(&wanted, &observed, NOW), refused);
+    assert_eq!(decide(&wanted, &observed, NOW + 99), refused);
+    assert_eq!(
+        decide(&wanted, &observed, NOW + 100),
+        Decision::Issue(IssueReason::Lost)
+    );
+}
+
+/// The answer of the last attempt was lost, and with it perhaps a credential.
+fn lost_answer(wanted: &Wanted) -> Failure {
+    Failure {
+        may_have_minted: true,
+        ..failure(wanted, NOW - 10, NOW - 5)
+    }
+}
+
+fn six_within_the_hour() -> Vec<EpochSeconds> {
+    vec![NOW - 60; 6]
+}
+
+#[test]
+fn attempts_whose_answers_were_lost_count_towards_the_limit() {
+    let wanted = wanted();
+    let due = published(&issue_of(&wanted, NOW - WEEK, WEEK));
+    for observed in [nothing(), due] {
+        let observed = Observed {
+            failure: Some(lost_answer(&wanted)),
+            unscheduled: six_within_the_hour(),
+            ..observed
+        };
+        let decision = decide(&wanted, &observed, NOW);
+        let Decision::Refuse { reason, .. } = decision else {
+            panic!("{decision:?}");
+        };
+        assert_eq!(reason, Reason::IssueLimitReached);
+    }
+}
+
+#[test]
+fn a_renewal_that_was_due_is_not_unscheduled() {
+    let wanted = wanted();
+    let observed = Observed {
+        unscheduled: six_within_the_hour(),
+        ..published(&issue_of(&wanted, NOW - WEEK, WEEK))
+    };
+    assert_eq!(
+        decide(&wanted, &observed, NOW),
+        Decision::Issue(IssueReason::Renewal)
+    );
+}
+
+#[test]
+fn issues_that_were_due_keep_their_distance_even_when_what_they_brought_is_due_already() {
+    // DigitalOcean grants a shorter life than the distance.
+    let wanted = wanted();
+    for (lifetime, spacing) in [(10, 30), (WEEK, WEEK / 20)] {
+        let issued_at = NOW;
+        let due_at_once = Issue {
+            expires_at: issued_at + lifetime,
+            ..issue_of(&wanted, NOW, 0)
+        };
+        let mut observed = published(&due_at_once);
+        // Another issue began since, and what it brought was not better.
+        observed.last_issue_at = Some(due_at_once.expires_at);
+        let now = due_at_once.expires_at;
+        let next = now + spacing;
+        assert_eq!(
+            decide(&wanted, &observed, next - 1),
+            Decision::Wait { until: next }
+        );
+        assert_eq!(
+            decide(&wanted, &observed, next),
+            Decision::Issue(IssueReason::Renewal)
+        );
+    }
+}
+
+#[test]
+fn after_a_restart_the_distance_is_kept_from_the_published_issue() {
+    let wanted = wanted();
+    let observed = Observed {
+        last_issue_at: None,
+        ..published(&issue_of(&wanted, NOW, 10))
+    };
+    assert_eq!(
+        decide(&wanted, &observed, NOW + 10),
+        Decision::Wait { until: NOW + 30 }
+    );
+}
+
+#[test]
+fn an_issue_that_seems_to_lie_in_the_future_keeps_no_distance() {
+    // The clock has been set back. The credential has its marks by the other clock.
+    let wanted = wanted();
+    let mut observed = published(&issue_of(&wanted, NOW + HOUR, 0));
+    observed.outputs = vec![intact(&Issue {
+        expires_at: NOW,
+        ..issue_of(&wanted, NOW + HOUR, 0)
+    })];
+    assert_eq!(
+        decide(&wanted, &observed, NOW),
+        Decision::Issue(IssueReason::Renewal)
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_changed_spec_and_a_forced_rotation_are_never_limited(
+        age in 0..WEEK, last_issue in 0..2 * HOUR, issues in 0..16_usize, lost: bool, forced: bool,
+    ) {
+        let before = wanted();
+        let wanted = if forced {
+            Wanted { rotate: Some("1".to_string()), ..before.clone() }
+        } else {
+            Wanted { issue_hash: "other".to_string(), generation: 2, ..before.clone() }
+        };
+        let observed = Observed {
+            last_issue_at: Some(NOW - last_issue),
+            unscheduled: vec![NOW - 1; issues],
+            // The retry of what was wanted before lies ahead.
+            failure: Some(Failure { may_have_minted: lost, ..failure(&before, NOW, NOW + 600) }),
+            ..published(&issue_of(&before, NOW - age, WEEK))
+        };
+        let reason = if forced { IssueReason::Forced } else { IssueReason::SpecChanged };
+        prop_assert_eq!(decide(&wanted, &observed, NOW), Decision::Issue(reason));
+    }
+
+    #[test]
+    fn six_issues_an_hour_is_the_most_that_a_vanishing_secret_costs_whoever_wakes_the_access(
+        wake_every in 1..2 * HOUR,
+    ) {
+        let issued = issues_of_a_vanishing_secret(6 * HOUR, wake_every);
+        for hour in issued.windows(7) {
+            prop_assert!(hour[6] - hour[0] >= HOUR);
+        }
+    }
+}
