@@ -15,7 +15,7 @@ use crate::args::RunArgs;
 use crate::clock::Clock;
 use crate::controller::lease::{Candidate, Leadership};
 use crate::controller::{Controller, Doors, Ended, Settings};
-use crate::digitalocean::{self, BaseUrl};
+use crate::digitalocean::{self, BaseUrl, RequestLimits};
 use crate::metrics::Metrics;
 use crate::redaction::Redaction;
 use crate::target::{self, Verifier};
@@ -87,6 +87,10 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let settings = Settings {
         watch_namespaces: arguments.watch_namespaces.clone(),
         workers: arguments.workers.into(),
+        limits: RequestLimits {
+            per_minute: arguments.digitalocean_requests_per_minute,
+            per_hour: arguments.digitalocean_requests_per_hour,
+        },
         instance: identity.clone(),
     };
     let controller = Controller::new(doors, &settings, metrics.clone(), redaction);

@@ -14,7 +14,7 @@ use super::queue::Deadline;
 use super::tokens::Tokens;
 use crate::api::DOClusterAccess;
 use crate::clock::Clock;
-use crate::digitalocean;
+use crate::digitalocean::{self, RequestLimits};
 use crate::metrics::Metrics;
 use crate::outputs::FoundMetadata;
 use crate::redaction::Redaction;
@@ -68,6 +68,7 @@ impl Context {
         events: Events,
         metrics: Arc<Metrics>,
         redaction: Redaction,
+        limits: RequestLimits,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<(Key, Deadline)>) {
         let (wakes, woken) = mpsc::unbounded_channel();
         let context = Self {
@@ -80,7 +81,7 @@ impl Context {
             redaction,
             memories: Memories::default(),
             caches: Mutex::default(),
-            tokens: Mutex::default(),
+            tokens: Mutex::new(Tokens::new(limits)),
             wakes,
         };
         (Arc::new(context), woken)

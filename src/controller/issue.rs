@@ -67,6 +67,23 @@ pub(super) fn reason_of(error: &Error) -> Reason {
     }
 }
 
+fn needs_kubeconfig(subject: &Subject) -> bool {
+    subject.outputs.iter().any(|output| {
+        format_of(output.format).is_some_and(|format| format.holds_kubeconfig(output))
+    })
+}
+
+fn fetches_kubeconfig(subject: &Subject) -> bool {
+    subject.access.spec.kubeconfig_source == KubeconfigSource::DigitalOcean
+        && needs_kubeconfig(subject)
+}
+
+/// How many calls an issue still has to make.
+pub(super) fn missing_calls(subject: &Subject, draft: &Draft) -> u32 {
+    u32::from(draft.credentials.is_none())
+        + u32::from(fetches_kubeconfig(subject) && draft.kubeconfig.is_none())
+}
+
 /// Makes the calls of an issue that `draft` lacks. What they answer goes into `draft`, so that only
 /// the call that failed is made again.
 ///
@@ -80,11 +97,8 @@ pub(super) async fn mint(
     reason: IssueReason,
     draft: &mut Draft,
 ) -> Result<HeldCredential, IssueError> {
-    let needs_kubeconfig = subject.outputs.iter().any(|output| {
-        format_of(output.format).is_some_and(|format| format.holds_kubeconfig(output))
-    });
-    let fetches_kubeconfig =
-        needs_kubeconfig && subject.access.spec.kubeconfig_source == KubeconfigSource::DigitalOcean;
+    let needs_kubeconfig = needs_kubeconfig(subject);
+    let fetches_kubeconfig = fetches_kubeconfig(subject);
     let calls = Calls {
         context,
         token,

@@ -45,6 +45,7 @@ use lease::Leadership;
 use queue::{Deadline, Queue};
 use watch::{ToldStream, Watches};
 
+use crate::digitalocean::RequestLimits;
 use crate::metrics::{Metrics, RunResult};
 use crate::redaction::Redaction;
 use crate::rotation::EpochSeconds;
@@ -65,6 +66,8 @@ pub struct Settings {
     pub watch_namespaces: Vec<String>,
     /// Runs at the same time.
     pub workers: usize,
+    /// DigitalOcean's limits on one API token.
+    pub limits: RequestLimits,
     /// Name of this process in events.
     pub instance: String,
 }
@@ -123,7 +126,7 @@ impl Controller {
     ) -> Self {
         let (events, waiting) = Events::channel(&settings.instance);
         let (watches, told) = Watches::start(&doors.kubernetes, &settings.watch_namespaces);
-        let (context, woken) = Context::new(doors, events, metrics, redaction);
+        let (context, woken) = Context::new(doors, events, metrics, redaction, settings.limits);
         tokio::spawn(events::deliver(context.kubernetes.clone(), waiting));
         Self {
             context,

@@ -14,7 +14,7 @@ use super::subject::Subject;
 use super::tokens::{LIST_FRESH_SECONDS, NAME_LIST_FRESH_SECONDS, TokenView, UsableToken};
 use super::verify::{self, Clearance};
 use crate::api::{ClusterStatus, Reason};
-use crate::digitalocean::{Cluster, Error, ErrorKind, Operation};
+use crate::digitalocean::{Cluster, Error, ErrorKind, Operation, Turn};
 use crate::lookup::{Lookup, facts, look_up, unusable};
 use crate::outputs::Material;
 use crate::rotation::{
@@ -376,6 +376,11 @@ impl Run<'_> {
             }
             Err(NoCluster::Failed(error)) => return self.call_failed(found, &error, &token).await,
         };
+        let mut draft = self.take_draft(&cluster);
+        if let Err(back) = self.grant(&found, &draft) {
+            self.memory.draft = Some(draft);
+            return back;
+        }
         self.finding = None;
         let after_loss = self
             .memory
@@ -386,7 +391,6 @@ impl Run<'_> {
             self.memory.note_unscheduled(self.now);
         }
         self.memory.last_issue_at = Some(self.now);
-        let mut draft = self.take_draft(&cluster);
         let minted = issue::mint(
             self.context,
             &self.subject,
@@ -412,6 +416,33 @@ impl Run<'_> {
                 self.settle(&found, until).await
             }
         }
+    }
+
+    /// Asks for the requests that the issue will make.
+    ///
+    /// # Errors
+    /// When to come back for them: it is not our turn yet.
+    fn grant(&self, found: &Observation, draft: &Draft) -> Result<(), EpochSeconds> {
+        let Some(source) = &self.subject.source else {
+            return Ok(());
+        };
+        let summary = found.summary(&self.subject, self.memory);
+        let turn = match summary.published() {
+            Some(issue) if issue.expires_at > self.now => Turn::Expiring(issue.expires_at),
+            Some(issue) => Turn::Waiting(issue.expires_at),
+            None => {
+                let created = self.subject.access.metadata.creation_timestamp.as_ref();
+                Turn::Waiting(created.map_or(self.now, |time| time.0.as_second()))
+            }
+        };
+        let requests = issue::missing_calls(&self.subject, draft);
+        let now = self.context.clock.now().as_millisecond();
+        let mut tokens = self.context.tokens();
+        let Some(account) = tokens.account_mut(source) else {
+            return Ok(());
+        };
+        let granted = account.budget.grant(&self.subject.key, turn, requests, now);
+        granted.map_err(|back| back.div_euclid(1000) + 1)
     }
 
     /// The half of an issue that succeeded before, while it is what is wanted now and worth it.

@@ -161,7 +161,9 @@ async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: Ep
                 }
                 account.clusters = Some(Arc::new(answer.value));
                 account.listed_at = now;
-                account.remaining = answer.meta.rate_limit.remaining;
+                let now = context.clock.now().as_millisecond();
+                account.budget.spend(answer.meta.requests, now);
+                account.note_limits(&answer.meta, now);
                 account.gate.open(done_at);
             }
             drop(tokens);
@@ -181,6 +183,9 @@ fn close(context: &Context, source: &TokenSource, error: &Error, now: EpochSecon
     let Some(account) = tokens.account_mut(source) else {
         return;
     };
+    account
+        .budget
+        .spend(error.meta.requests, context.clock.now().as_millisecond());
     let wait = error
         .retry_after()
         .or_else(|| match error.kind {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::gate::Gate;
 use super::key::{ObjectKey, TokenSource};
 use crate::api::Reason;
-use crate::digitalocean::{ApiToken, Cluster, TokenFingerprint};
+use crate::digitalocean::{
+    ApiToken, Budget, Cluster, EpochMillis, Meta, RequestLimits, TokenFingerprint,
+};
 use crate::redaction::Registration;
 use crate::rotation::EpochSeconds;
 
@@ -23,8 +25,9 @@ pub(super) const LIST_REFRESH_SECONDS: i64 = 1800;
 pub(super) const SECRET_REREAD_SECONDS: i64 = 30;
 
 /// Every API token in use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tokens {
+    limits: RequestLimits,
     attached: BTreeMap<ObjectKey, TokenSource>,
     sources: BTreeMap<TokenSource, Source>,
     accounts: BTreeMap<TokenFingerprint, Account>,
@@ -46,7 +49,7 @@ pub struct Source {
 }
 
 /// What is known of a token value, wherever it is kept.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub struct Account {
     /// Its clusters, complete; `None` before the first list.
     pub clusters: Option<Arc<Vec<Cluster>>>,
@@ -58,6 +61,27 @@ pub struct Account {
     pub listing: bool,
     /// `ratelimit-remaining` of the last answer.
     pub remaining: Option<u32>,
+    /// How many requests may still be made.
+    pub budget: Budget<ObjectKey>,
+}
+
+impl Account {
+    fn new(limits: RequestLimits) -> Self {
+        Self {
+            clusters: None,
+            listed_at: 0,
+            gate: Gate::default(),
+            listing: false,
+            remaining: None,
+            budget: Budget::new(limits),
+        }
+    }
+
+    /// Takes over what an answer said of the limits.
+    pub fn note_limits(&mut self, meta: &Meta, now: EpochMillis) {
+        self.remaining = meta.rate_limit.remaining.or(self.remaining);
+        self.budget.correct(&meta.rate_limit, now);
+    }
 }
 
 /// What an access can count on.
@@ -90,6 +114,16 @@ pub struct UsableToken {
 }
 
 impl Tokens {
+    /// No tokens yet; each will be subject to `limits`.
+    pub(super) fn new(limits: RequestLimits) -> Self {
+        Self {
+            limits,
+            attached: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+        }
+    }
+
     /// What `source` offers now; lists from before `list_since` do not count.
     #[must_use]
     pub fn view(&self, source: &TokenSource, list_since: EpochSeconds) -> TokenView {
@@ -192,7 +226,12 @@ impl Tokens {
     pub fn account_mut(&mut self, source: &TokenSource) -> Option<&mut Account> {
         let held = self.sources.get(source)?.held.as_ref()?;
         let fingerprint = held.as_ref().ok()?.fingerprint();
-        Some(self.accounts.entry(fingerprint).or_default())
+        let limits = self.limits;
+        Some(
+            self.accounts
+                .entry(fingerprint)
+                .or_insert_with(|| Account::new(limits)),
+        )
     }
 
     /// The sources that hold the same token as `source`, itself included.

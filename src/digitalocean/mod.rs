@@ -10,6 +10,7 @@
 //! answer arrives ([`Error::may_have_minted`]).
 
 mod base_url;
+mod budget;
 mod client;
 mod error;
 mod headers;
@@ -22,6 +23,7 @@ mod token;
 mod types;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use budget::{Budget, EpochMillis, RequestLimits, Turn};
 pub use client::{Answer, Client, Operation};
 pub use error::{Error, ErrorKind, Malformed};
 pub use headers::{Meta, RateLimit};
