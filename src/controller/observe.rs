@@ -7,7 +7,7 @@ use super::key::ObjectKey;
 use super::kubernetes::ApiError;
 use super::memory::{HeldCredential, Memory};
 use super::subject::Subject;
-use crate::api::Output;
+use crate::api::{DOClusterAccessStatus, Output, Reason};
 use crate::outputs::{
     FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Material, format_of,
 };
@@ -53,7 +53,7 @@ impl Observation {
                 .map(|output| output.state.clone())
                 .collect(),
             obsolete: !self.obsolete.is_empty(),
-            ever_issued: status.is_some_and(|status| status.credential.is_some()),
+            ever_issued: memory.last_issue_at.is_some() || status.is_some_and(was_ever_issued),
             held: memory.held.as_ref().map(HeldCredential::summary),
             failure: memory.failure.clone(),
             last_issue_at: memory.last_issue_at,
@@ -61,6 +61,17 @@ impl Observation {
             obstacle: None,
         }
     }
+}
+
+/// Whether a credential has been published at some time. When it is gone, status has no credential
+/// any more, but says so.
+fn was_ever_issued(status: &DOClusterAccessStatus) -> bool {
+    let missing = Reason::OutputMissing.as_str();
+    status.credential.is_some()
+        || status
+            .conditions
+            .iter()
+            .any(|condition| condition.reason == missing)
 }
 
 /// What the caches tell. It may lag, and knows only Secrets that bear our label: enough to see that

@@ -49,6 +49,7 @@ pub(super) async fn report(
         memory.draft = None;
     }
     let now = attempt.now;
+    let issued = attempt.verification.is_some();
     let previous = subject.status();
     let outcome = Outcome {
         wanted: &subject.wanted,
@@ -64,7 +65,7 @@ pub(super) async fn report(
     if status == previous {
         return None;
     }
-    tell(context, subject, &previous, &outcome.synced);
+    tell(context, subject, &previous, &outcome.synced, issued);
     write(context, subject, &status, now).await
 }
 
@@ -179,36 +180,47 @@ fn count_expired(context: &Context, memory: &mut Memory, observed: &Observed, no
     memory.expired_counted_until = expired_at.map(|_| now);
 }
 
-fn tell(context: &Context, subject: &Subject, previous: &DOClusterAccessStatus, synced: &Finding) {
+/// Tells of a failure, once for each reason, and of its end, unless an issue has told of that.
+fn tell(
+    context: &Context,
+    subject: &Subject,
+    previous: &DOClusterAccessStatus,
+    synced: &Finding,
+    issued: bool,
+) {
+    let kind = ConditionType::Synced.as_str();
     let before = previous
         .conditions
         .iter()
-        .find(|condition| condition.type_ == ConditionType::Synced.as_str());
-    if before.is_some_and(|condition| condition.reason == synced.reason.as_str()) {
+        .find(|condition| condition.type_ == kind);
+    let reason = synced.reason.as_str();
+    if before.is_some_and(|condition| condition.reason == reason) {
         return;
     }
-    let reason = synced.reason.as_str();
-    match synced.reason.status() {
+    let failed = ConditionStatus::False.as_str();
+    let recovered = before.is_some_and(|condition| condition.status == failed)
+        && synced.reason.status() == ConditionStatus::True;
+    let (reason, note) = match synced.reason.status() {
         ConditionStatus::False => {
             warn!(reason, message = synced.message(), "not synced");
-            let notice = Notice {
-                event_type: synced.reason.event_type(),
-                reason,
-                action: "Synchronize",
-                note: synced.message(),
-            };
-            context
-                .events
-                .send(&subject.access, context.clock.now(), &notice);
+            (reason, synced.message())
         }
-        ConditionStatus::True
-            if before
-                .is_some_and(|condition| condition.status == ConditionStatus::False.as_str()) =>
-        {
+        _ if recovered && !issued => {
             info!("recovered");
+            ("Recovered", synced.message())
         }
-        _ => debug!(reason, "synced"),
-    }
+        _ => return,
+    };
+    let event_type = synced.reason.event_type();
+    let notice = Notice {
+        event_type,
+        reason,
+        action: "Synchronize",
+        note,
+    };
+    context
+        .events
+        .send(&subject.access, context.clock.now(), &notice);
 }
 
 /// Tells of a credential that was published. After a failure, that is the recovery.

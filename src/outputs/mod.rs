@@ -55,3 +55,6 @@ pub fn format_of(format: OutputFormat) -> Option<&'static dyn Format> {
         | OutputFormat::Custom => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
