@@ -239,3 +239,6 @@ pub fn time(instant: EpochSeconds) -> Time {
 fn seconds(time: Option<&Time>) -> Option<EpochSeconds> {
     time.map(|time| time.0.as_second())
 }
+
+#[cfg(test)]
+mod tests;

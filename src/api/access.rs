@@ -230,12 +230,18 @@ pub enum VerificationPolicy {
 
 /// What becomes of a Secret that is no longer wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = without_description)]
 pub enum DeletionPolicy {
     /// It goes with the access, by owner reference; with an output, it is deleted.
     #[default]
     Delete,
     /// It stays, without owner reference and without the operator's marks of ownership.
     Retain,
+}
+
+/// Of an optional enumeration, kube would show this type's description in place of the field's.
+fn without_description(schema: &mut schemars::Schema) {
+    schema.remove("description");
 }
 
 /// One Secret to write.

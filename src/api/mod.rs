@@ -22,3 +22,6 @@ pub const ROTATE_ANNOTATION: &str = "doclusteraccess.dev/rotate";
 
 /// Lifetime asked for when `spec.expirySeconds` is absent, in seconds: DigitalOcean's own default.
 pub const DEFAULT_EXPIRY_SECONDS: i64 = 604_800;
+
+#[cfg(test)]
+mod tests;

@@ -390,7 +390,6 @@ impl Run<'_> {
         if reason == IssueReason::Lost || after_loss {
             self.memory.note_unscheduled(self.now);
         }
-        self.memory.last_issue_at = Some(self.now);
         let minted = issue::mint(
             self.context,
             &self.subject,
@@ -402,6 +401,8 @@ impl Run<'_> {
         .await;
         match minted {
             Ok(held) => {
+                // A failed attempt is no issue: the retry rule alone spaces attempts.
+                self.memory.last_issue_at = Some(self.now);
                 self.memory.held = Some(held);
                 self.publish_held(found).await
             }
@@ -696,7 +697,11 @@ impl Run<'_> {
             .failure
             .take()
             .filter(|failure| failure.attempt == attempt);
-        let since = previous.map_or(now, |failure| failure.since);
+        let since = previous.as_ref().map_or(now, |failure| failure.since);
+        // Waiting for the limit to end makes up for no answer that was lost.
+        let was_lost = previous.is_some_and(|failure| failure.may_have_minted);
+        let may_have_minted =
+            may_have_minted || (reason == Reason::IssueLimitReached && was_lost);
         let retry_at = retry_at(&self.subject.wanted.uid, now, since, expires_at, not_before);
         self.memory.failure = Some(Failure {
             attempt,

@@ -49,7 +49,7 @@ pub enum ErrorKind {
     #[error("DigitalOcean answered with an unexpected status ({})", .0.as_u16())]
     Unexpected(StatusCode),
     /// No connection: the request was not sent.
-    #[error("no connection to DigitalOcean could be made")]
+    #[error("no connection to DigitalOcean could be made (network, name, proxy or TLS)")]
     Connect,
     /// The connection broke, before or within the response.
     #[error("the connection to DigitalOcean broke before it had answered")]
@@ -124,8 +124,8 @@ impl Error {
     pub fn may_have_minted(&self) -> bool {
         self.operation.mints()
             && match self.kind {
-                ErrorKind::ServerError(_)
-                | ErrorKind::Transport
+                ErrorKind::ServerError(status) => status == StatusCode::GATEWAY_TIMEOUT,
+                ErrorKind::Transport
                 | ErrorKind::Timeout
                 | ErrorKind::BodyTooLarge { .. }
                 | ErrorKind::Malformed(_) => true,

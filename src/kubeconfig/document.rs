@@ -92,8 +92,6 @@ fn reader_options() -> serde_saphyr::Options {
             max_depth: 32,
             max_nodes: 4096,
             max_events: 16_384,
-            max_documents: 1,
-            max_anchors: 0,
             max_aliases: 0,
         },
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,

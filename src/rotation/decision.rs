@@ -256,8 +256,10 @@ pub fn decide(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Decisi
         .filter(|held| usable(wanted, held, published, now))
     {
         return if held.not_before > now {
+            // Once it would be renewed, another one is issued in its place.
+            let until = held.not_before.min(wanted.renew_at(&held.issue));
             Decision::Wait {
-                until: wake(now, Some(held.not_before)),
+                until: wake(now, Some(until)),
             }
         } else {
             Decision::Publish

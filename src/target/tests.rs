@@ -163,6 +163,52 @@ async fn another_authority_than_the_credentials_is_a_rejection_and_gets_nothing(
     assert!(server.requests().is_empty());
 }
 
+/// In a process of its own, whose system trusts the authority of that server.
+#[tokio::test]
+async fn what_the_system_trusts_is_not_trusted_for_that() {
+    const URL: &str = "TRUSTED_BY_THE_SYSTEM";
+    if let Ok(url) = std::env::var(URL) {
+        let trusting = reqwest::Client::builder().no_proxy().build().unwrap();
+        trusting
+            .get(&url)
+            .send()
+            .await
+            .expect("the system trusts it");
+        let credential = Credential::new(url, AUTHORITY.pem(), token()).unwrap();
+        let expected = Verdict::Rejected(Rejection::Tls(TlsFailure::UnknownIssuer));
+        let verdict = Verifier::new(production_service())
+            .review(&credential)
+            .await;
+        assert_eq!(verdict, expected);
+        return;
+    }
+    let system = Authority::new("system");
+    let identity = system.issue(HOST_NAME, &Lifetime::CURRENT);
+    let server = tls(&identity, None, http(200, "")).await;
+    let roots = std::env::temp_dir().join(format!("roots-{}.pem", server.address.port()));
+    std::fs::write(&roots, system.pem()).unwrap();
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "target::tests::what_the_system_trusts_is_not_trusted_for_that",
+        ])
+        .env("SSL_CERT_FILE", &roots)
+        .env(
+            URL,
+            format!("https://{HOST_NAME}:{}", server.address.port()),
+        )
+        .output()
+        .await
+        .unwrap();
+    std::fs::remove_file(&roots).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    assert_eq!(server.requests().len(), 1, "the control alone");
+}
+
 #[tokio::test]
 async fn an_authority_of_the_same_name_with_another_key_is_a_rejection() {
     let identity = Authority::new("tests").issue(HOST_NAME, &Lifetime::CURRENT);

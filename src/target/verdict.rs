@@ -44,7 +44,8 @@ pub enum Unreachability {
     Connect,
     /// The connection broke.
     Connection,
-    /// Something is there that does not speak TLS as it should.
+    /// No TLS for a reason that does not lie in the credential: a server without, or with versions
+    /// or certificates that are beyond us.
     Tls,
     /// No answer within [`Verifier::DEADLINE`](super::Verifier::DEADLINE).
     Timeout,
@@ -87,7 +88,7 @@ impl fmt::Display for Unreachability {
             Self::Connection => {
                 formatter.write_str("the connection to the cluster broke before it had answered")
             }
-            Self::Tls => formatter.write_str("the cluster's address does not speak TLS"),
+            Self::Tls => formatter.write_str("no TLS with the cluster's address was possible"),
             Self::Timeout => formatter.write_str("the cluster did not answer in time"),
             Self::Status(status) => {
                 write!(

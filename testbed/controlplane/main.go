@@ -36,7 +36,7 @@ Usage:
 
 // commands are the programs in this file. They never return: each exits the process itself.
 var commands = map[string]func(arguments []string){
-	"up":                      func([]string) { os.Exit(cli.Run(newUpCommand())) },
+	"up":                      runUp,
 	"etcd":                    etcdmain.Main,
 	"kube-apiserver":          func([]string) { os.Exit(cli.Run(newAPIServerCommand())) },
 	"kube-controller-manager": func([]string) { os.Exit(cli.Run(controllermanager.NewControllerManagerCommand())) },
@@ -66,6 +66,16 @@ func main() {
 		}
 		command(os.Args)
 	}
+}
+
+func runUp(arguments []string) {
+	command := newUpCommand()
+	command.SetArgs(arguments[1:])
+	if err := command.Execute(); err != nil {
+		fmt.Fprintf(os.Stderr, "controlplane up: %v\n", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 func runKubectl(arguments []string) {

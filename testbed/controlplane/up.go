@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"k8s.io/component-base/version/verflag"
 
 	"doclusteraccess.dev/testbed/controlplane/internal/supervisor"
 )
@@ -17,7 +18,7 @@ func newUpCommand() *cobra.Command {
 	var options supervisor.Options
 	var untilStdinCloses bool
 	command := &cobra.Command{
-		Use:   "controlplane up",
+		Use:   "controlplane up [flags]",
 		Short: "Start etcd, kube-apiserver and kube-controller-manager on 127.0.0.1, and stop them at the end",
 		Long: `Start etcd, kube-apiserver and kube-controller-manager on 127.0.0.1.
 
@@ -31,10 +32,12 @@ component's log.
 When KUBEBUILDER_ASSETS names a directory, the etcd, kube-apiserver, kube-controller-manager and
 kubectl in it are used instead of the ones in this program, which stand in for those that are missing
 there. Such a kube-apiserver keeps accepting a token for ten seconds after it expired.`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: false,
+		Args:                  cobra.NoArgs,
+		DisableFlagsInUseLine: true,
+		SilenceUsage:          true,
+		SilenceErrors:         true,
 		RunE: func(command *cobra.Command, _ []string) error {
+			verflag.PrintAndExitIfRequested()
 			// Children die with the thread that started them: this one must last as long as the program.
 			runtime.LockOSThread()
 			// Whoever read our output may be gone, and there is still a directory to remove.

@@ -1,4 +1,5 @@
 //! x
 
 pub mod control_plane;
+pub mod demo;
 pub mod simulator;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use do_cluster_access_testbed::demo::Demo;
 use do_cluster_access_testbed::simulator::command::Simulate;
 
 /// Testbed of do-cluster-access: what the operator talks to, on this machine
@@ -17,6 +18,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Simulate(Simulate),
+    Demo(Demo),
 }
 
 #[tokio::main]
@@ -26,6 +28,7 @@ async fn main() -> ExitCode {
         .init();
     let outcome = match Arguments::parse().command {
         Command::Simulate(simulate) => simulate.run().await,
+        Command::Demo(demo) => return demo.run().await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -216,7 +216,8 @@ async fn only_a_lost_or_unreadable_answer_of_a_minting_call_may_have_minted() {
     for (code, minted) in [
         (200, true),
         (204, true),
-        (500, true),
+        (500, false),
+        (504, true),
         (401, false),
         (404, false),
         (429, false),

@@ -28,7 +28,7 @@ pub struct Simulate {
     /// Clusters of each account
     #[arg(long, value_name = "N", default_value_t = 3)]
     clusters: usize,
-    /// API server that every cluster claims as its endpoint [default: https://ID.k8s.ondigitalocean.com]
+    /// API server that every cluster claims as its endpoint [default: what DigitalOcean would give it]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// PEM file of that API server's certificate authority [default: one that signs nothing]

@@ -15,41 +15,51 @@ use serde_json::{Value, json};
 use super::http::Peer;
 use super::{Account, Cluster, Error, Fault, MintSelector, Scope, Simulator};
 
-/// What `GET /_simulator` answers, and `--help` shows.
-pub(super) const HELP: &str = "\
-Control endpoints (from this machine only; bodies are JSON, fields that are left out have defaults):
-  GET    /_simulator                   this text
-  GET    /_simulator/history           every request so far, a line of JSON each
-  DELETE /_simulator/history           forget them
-  GET    /_simulator/mints             every credential that was minted (never the secret itself)
-  POST   /_simulator/mints/revoke      {\"account\",\"cluster\",\"fingerprint\"}: let minted tokens die early
-  GET    /_simulator/faults            the faults in force
-  POST   /_simulator/faults            {\"matches\":{\"account\",\"operation\",\"cluster\",\"page\"},\"kind\",\"times\",\"probability\"}
-  DELETE /_simulator/faults            end all faults
-  DELETE /_simulator/faults/ID         end one
-  GET    /_simulator/accounts          the accounts
-  POST   /_simulator/accounts          {\"label\",\"user\":{\"username\",\"groups\"},\"limits\"}
-  POST   /_simulator/tokens            {\"account\",\"token\",\"scope\":\"full|read_only|none\"}
-  POST   /_simulator/tokens/revoke     {\"token\"}
-  GET    /_simulator/clusters          the clusters, by account
-  POST   /_simulator/clusters          {\"account\",\"cluster\":{\"name\",\"region\",\"version\",\"state\",\"tags\",\"endpoint\",...}}
-  PATCH  /_simulator/clusters/ID       the fields to change: {\"state\":\"degraded\"}
-  DELETE /_simulator/clusters/ID       remove it
+/// What `GET /_simulator` answers, and `--help` shows. No line is longer than 100 columns.
+pub(super) const HELP: &str = r#"Control endpoints, for this machine alone (bodies are JSON; what is left out has a default):
+  GET    /_simulator                this text
+  GET    /_simulator/history        every request so far, a line of JSON each
+  DELETE /_simulator/history        forget them
+  GET    /_simulator/mints          every credential that was minted, but not its secret
+  POST   /_simulator/mints/revoke   let tokens die early: {"account", "cluster", "fingerprint"}
+  GET    /_simulator/faults         the faults in force
+  POST   /_simulator/faults         {"kind", "times", "probability",
+                                     "matches": {"account", "operation", "cluster", "page"}}
+  DELETE /_simulator/faults         end all faults
+  DELETE /_simulator/faults/ID      end one
+  GET    /_simulator/accounts       the accounts
+  POST   /_simulator/accounts       {"label", "user": {"username", "groups"},
+                                     "limits": {"requests_per_minute", "requests_per_hour"}}
+  POST   /_simulator/tokens         {"account", "token", "scope"}, scope: full, read_only, none
+  POST   /_simulator/tokens/revoke  {"token"}
+  GET    /_simulator/clusters       the clusters in full, by account
+  POST   /_simulator/clusters       {"account", "cluster": {"name", "region", "state", ...}}
+  PATCH  /_simulator/clusters/ID    the fields to change: {"state": "degraded"}
+  DELETE /_simulator/clusters/ID    remove it
 Operations: list_clusters, get_cluster, get_kubeconfig, get_credentials
-Kinds of fault (NAME, or {NAME: VALUE}):
-  {\"connection_reset\": \"before_effect|after_effect\"}   {\"hang\": \"before_effect|after_effect\"}
-  {\"status\": {\"code\": 503, \"body\": \"json|html|empty\", \"retry_after\": \"5\"}}
-  {\"rate_limit\": {\"window\": \"minute|hour\", \"retry_after\": \"30\", \"reset_seconds\": 60}}
-  {\"redirect\": {\"code\": 302, \"location\": \"https://example.com/\"}}
-  {\"expires_at\": \"null|absent|year_one|past|unparsable|empty\"}
-  {\"server\": \"https://example.com\"}   \"plain_http_server\"   {\"certificate_authority\": \"not_base64|not_pem|absent\"}
-  \"no_credential\"
-  {\"kubeconfig\": \"exec|auth_provider|token_file|client_certificate_file|certificate_authority_file|proxy_url|
-     insecure_skip_tls_verify|two_contexts|two_users|two_clusters|no_credential|not_yaml|not_a_kubeconfig\"}
-  {\"foreign_next_link\": \"https://example.com\"}   {\"short_page\": 3}
-  \"truncated_document\"   \"truncated_body\"   {\"content_type\": \"text/plain\"}
-  {\"oversize\": {\"bytes\": 10485760, \"chunked\": false}}   {\"delay\": 1500}   {\"date_skew\": -600}
-";
+Kinds of fault:
+  {"connection_reset": "before_effect"}           or after_effect, when the response is lost
+  {"hang": "before_effect"}                       or after_effect
+  {"status": {"code": 503, "body": "html", "retry_after": "5"}}    body: json, html, empty
+  {"rate_limit": {"window": "minute", "retry_after": "30", "reset_seconds": 60}}    or hour
+  {"redirect": {"code": 302, "location": "https://example.com/"}}
+  {"expires_at": "null"}                          or absent, year_one, past, unparsable, empty
+  {"server": "https://example.com"}
+  "plain_http_server"
+  {"certificate_authority": "not_base64"}         or not_pem, absent
+  "no_credential"
+  {"kubeconfig": "exec"}                          or auth_provider, token_file,
+     client_certificate_file, certificate_authority_file, proxy_url, insecure_skip_tls_verify,
+     two_contexts, two_users, two_clusters, no_credential, not_yaml, not_a_kubeconfig
+  {"foreign_next_link": "https://example.com"}    the list's next page is on another host
+  {"short_page": 3}                               so many clusters are missing from the page
+  "truncated_document"                            half of it, in a response that is complete
+  "truncated_body"                                the connection closes in the middle
+  {"content_type": "text/plain"}
+  {"oversize": {"bytes": 10485760, "chunked": false}}
+  {"delay": 1500}                                 milliseconds
+  {"date_skew": -600}                             seconds
+"#;
 
 pub(crate) fn router() -> Router<Simulator> {
     Router::new()

@@ -4,7 +4,7 @@
 //! certificate clusters), goes wrong on demand ([`Fault`]), writes down every request ([`Entry`]), and answers the
 //! `TokenReview` of an API server that plays the target cluster, so that a minted token works, and expires, for real.
 //!
-//! The core ([`state`]) is a deterministic state machine that is told the time. Around it, [`http`] makes an
+//! The core (`state`) is a deterministic state machine that is told the time. Around it, `http` makes an
 //! [`axum::Router`] of it, which is served on a socket ([`Simulator::serve`]) or called in-process
 //! ([`Simulator::service`]), in virtual time if need be: it waits with `tokio::time` alone.
 //!

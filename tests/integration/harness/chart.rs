@@ -1,0 +1,207 @@
+//! The rights of the operator: those that the chart grants, and no other.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use kube::api::PostParams;
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use super::waiting::eventually;
+use super::world::repository;
+
+/// Name of the release, of its ServiceAccount and of its roles.
+pub(crate) const RELEASE: &str = "do-cluster-access";
+
+fn helm() -> PathBuf {
+    repository().join(".tools/bin/helm")
+}
+
+/// Whether helm was not built; says so, and panics where `CI` is set.
+pub(super) fn unavailable() -> bool {
+    if helm().is_file() {
+        return false;
+    }
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    let message = format!("{} is missing: run `make tools`", helm().display());
+    assert!(!ci, "{message}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    eprintln!("\n*** SKIPPED: {test}: {message} ***\n");
+    true
+}
+
+/// The objects of the chart about the operator's identity and rights.
+#[derive(Clone, Debug)]
+pub(crate) struct Rights(Vec<Value>);
+
+impl Rights {
+    /// For an operator in `namespace` that serves that namespace alone.
+    pub(crate) async fn within(namespace: &str) -> Self {
+        static RENDERED: OnceCell<String> = OnceCell::const_new();
+        const PLACEHOLDER: &str = "namespace-of-the-stage";
+        let render = async || {
+            let values = format!("watchNamespaces={{{PLACEHOLDER}}}");
+            render(PLACEHOLDER, &["--set", &values]).await
+        };
+        let rendered = RENDERED.get_or_init(render).await;
+        Self::parse(&rendered.replace(PLACEHOLDER, namespace))
+    }
+
+    /// For an operator in `namespace` that serves all.
+    pub(crate) async fn everywhere(namespace: &str) -> Self {
+        Self::parse(&render(namespace, &[]).await)
+    }
+
+    fn parse(rendered: &str) -> Self {
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(rendered).unwrap();
+        objects.retain(|object| {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            kind == "ServiceAccount" || kind.contains("Role")
+        });
+        Self(objects)
+    }
+
+    /// The same without one verb on one resource; panics where that is not granted.
+    pub(crate) fn without(mut self, resource: &str, verb: &str) -> Self {
+        let mut removed = 0;
+        for rule in self
+            .0
+            .iter_mut()
+            .filter_map(|object| object["rules"].as_array_mut())
+            .flatten()
+        {
+            if rule["resources"]
+                .as_array()
+                .unwrap()
+                .contains(&resource.into())
+            {
+                let verbs = rule["verbs"].as_array_mut().unwrap();
+                let before = verbs.len();
+                verbs.retain(|granted| granted != verb);
+                removed += before - verbs.len();
+            }
+        }
+        assert_eq!(
+            removed, 1,
+            "the chart does not grant {verb} on {resource}, once"
+        );
+        self
+    }
+
+    /// Every resource and verb that is granted.
+    pub(crate) fn granted(&self) -> Vec<(String, String)> {
+        let rules = self
+            .0
+            .iter()
+            .filter_map(|object| object["rules"].as_array())
+            .flatten();
+        let mut granted = Vec::new();
+        for rule in rules {
+            for resource in rule["resources"].as_array().unwrap() {
+                for verb in rule["verbs"].as_array().unwrap() {
+                    let text = |value: &Value| value.as_str().unwrap().to_owned();
+                    granted.push((text(resource), text(verb)));
+                }
+            }
+        }
+        granted
+    }
+
+    /// Creates them.
+    pub(crate) async fn grant(&self, client: &Client) {
+        let created = self.0.iter().map(|object| create(client, object.clone()));
+        futures::future::join_all(created).await;
+    }
+
+    /// Waits until the API server knows of them, which learns of roles by watching them. `operator` is the client
+    /// that they are for, in `namespace`.
+    pub(crate) async fn in_force(&self, operator: &Client, namespace: &str) {
+        for rules in self
+            .0
+            .iter()
+            .filter_map(|object| object["rules"].as_array())
+        {
+            let rule = rules.first().unwrap();
+            let attributes = serde_json::from_value(json!({
+                "namespace": namespace,
+                "group": rule["apiGroups"][0],
+                "resource": rule["resources"][0],
+                "verb": rule["verbs"][0],
+                "name": rule["resourceNames"][0],
+            }));
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: attributes.unwrap(),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let reviews: Api<SelfSubjectAccessReview> = Api::all(operator.clone());
+            eventually("the rights are in force", async || {
+                let answer = reviews
+                    .create(&PostParams::default(), &review)
+                    .await
+                    .unwrap();
+                answer.status.is_some_and(|status| status.allowed)
+            })
+            .await;
+        }
+    }
+}
+
+async fn render(namespace: &str, arguments: &[&str]) -> String {
+    let output = Command::new(helm())
+        .args(["template", RELEASE])
+        .arg(repository().join("charts/do-cluster-access"))
+        .args(["--namespace", namespace])
+        .args(arguments)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn create(client: &Client, object: Value) {
+    match object["kind"].as_str().unwrap() {
+        "ServiceAccount" => create_namespaced::<ServiceAccount>(client, object).await,
+        "Role" => create_namespaced::<Role>(client, object).await,
+        "RoleBinding" => create_namespaced::<RoleBinding>(client, object).await,
+        "ClusterRole" => create_in(&Api::<ClusterRole>::all(client.clone()), object).await,
+        "ClusterRoleBinding" => {
+            create_in(&Api::<ClusterRoleBinding>::all(client.clone()), object).await;
+        }
+        kind => panic!("the chart has a {kind}"),
+    }
+}
+
+async fn create_namespaced<K>(client: &Client, object: Value)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + std::fmt::Debug,
+{
+    let namespace = object["metadata"]["namespace"].as_str().unwrap().to_owned();
+    create_in(&Api::<K>::namespaced(client.clone(), &namespace), object).await;
+}
+
+async fn create_in<K>(api: &Api<K>, object: Value)
+where
+    K: Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let object: K = serde_json::from_value(object).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+}

@@ -1,0 +1,104 @@
+//! The operator within this process, with a clock that can be set forward.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use do_cluster_access::clock::Clock;
+use do_cluster_access::controller::lease::Leadership;
+use do_cluster_access::controller::{Controller, Doors, Ended, Settings};
+use do_cluster_access::digitalocean::{self, RequestLimits};
+use do_cluster_access::metrics::Metrics;
+use do_cluster_access::redaction::Redaction;
+use do_cluster_access::target::{self, Verifier};
+use do_cluster_access_testbed::control_plane::client_of;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::stage::Stage;
+use super::waiting::eventually;
+
+/// An operator that serves the namespace of one stage and leads from the start. It acts as the stage's
+/// ServiceAccount. Dropping it is a crash: whatever it does is cut short.
+pub(crate) struct Operator {
+    /// Its metrics.
+    pub(crate) metrics: Arc<Metrics>,
+    ahead_seconds: Arc<AtomicI64>,
+    stop: watch::Sender<bool>,
+    leadership: watch::Sender<Leadership>,
+    running: JoinHandle<Ended>,
+}
+
+impl Operator {
+    /// Starts it and waits until its caches are filled.
+    pub(crate) async fn start(stage: &Stage) -> Self {
+        let ahead_seconds = Arc::new(AtomicI64::new(0));
+        let base_url = stage.digitalocean_url.parse().unwrap();
+        let doors = Doors {
+            clock: clock(ahead_seconds.clone()),
+            digitalocean: digitalocean::Client::new(
+                digitalocean::production_service(&base_url).unwrap(),
+                base_url,
+            ),
+            verifier: Verifier::new(target::production_service()),
+            kubernetes: client_of(&stage.operator_kubeconfig).await.unwrap(),
+        };
+        let settings = Settings {
+            watch_namespaces: vec![stage.namespace.clone()],
+            workers: 16,
+            limits: RequestLimits::default(),
+            instance: "test".to_owned(),
+        };
+        let metrics = Arc::new(Metrics::default());
+        let controller = Controller::new(doors, &settings, metrics.clone(), Redaction::default());
+        metrics.collect_from(controller.context());
+        metrics.set_leader(true);
+        let health = controller.health();
+        let (leadership, follow) = watch::channel(Leadership::Leading);
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(controller.run(follow, stopped));
+        eventually("the operator's watches are synced", async || {
+            health.is_synced()
+        })
+        .await;
+        Self {
+            metrics,
+            ahead_seconds,
+            stop,
+            leadership,
+            running,
+        }
+    }
+
+    /// Sets its clock forward. Its timers do not notice; a change to an access makes it look
+    /// ([`Access::touch`](super::Access::touch)).
+    pub(crate) fn advance(&self, time: Duration) {
+        self.ahead_seconds
+            .fetch_add(time.as_secs().cast_signed(), Ordering::Relaxed);
+    }
+
+    /// Takes leadership from it, and waits for its end.
+    pub(crate) async fn lose_leadership(mut self) -> Ended {
+        self.leadership.send_replace(Leadership::Lost);
+        (&mut self.running).await.unwrap()
+    }
+
+    /// Stops it as SIGTERM does, and waits for its end.
+    pub(crate) async fn stop(mut self) -> Ended {
+        self.stop.send_replace(true);
+        (&mut self.running).await.unwrap()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+fn clock(ahead_seconds: Arc<AtomicI64>) -> Clock {
+    let machine = Clock::system();
+    Clock::new(move || {
+        machine.now() + jiff::SignedDuration::from_secs(ahead_seconds.load(Ordering::Relaxed))
+    })
+}

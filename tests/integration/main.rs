@@ -1,0 +1,21 @@
+//! The operator, end to end: on a real Kubernetes API server, against the DigitalOcean simulator, for
+//! clusters that really accept and refuse what was minted.
+//!
+//! Most of a test's time is waiting, so run many at once: `cargo test` takes the number of threads from
+//! `RUST_TEST_THREADS`, which `.cargo/config.toml` sets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions beside the tests are test code, too"
+)]
+
+#[macro_use]
+mod harness;
+
+mod issue;
+mod ownership;
+mod repair;
+mod rotation;
+mod triggers;
