@@ -14,6 +14,8 @@
 #[macro_use]
 mod harness;
 
+mod bad_input;
+mod cel;
 mod issue;
 mod ownership;
 mod repair;

@@ -115,8 +115,11 @@ impl Demo {
         let outcome = self
             .play(&stage, directory, terminal, &mut interruption)
             .await;
-        terminal.erase()?;
+        if matches!(outcome, Err(Error::Interrupted)) {
+            terminal.hint("stopping")?;
+        }
         let struck = stage.strike().await;
+        terminal.erase()?;
         outcome.and(struck)
     }
 
@@ -145,7 +148,7 @@ impl Demo {
             "\n    {QUIET}# access.yaml{QUIET:#}\n    {yaml}\n"
         ))?;
 
-        let timeline = Timeline::begin(terminal);
+        let timeline = Timeline::new(terminal);
         let (secret, access) = (follow::secret(&stage.client), follow::access(&stage.client));
         let poller = Poller::new();
         let story = Story {
@@ -168,7 +171,7 @@ impl Demo {
         if io::stdout().is_terminal() && !self.once {
             let aside = Terminal::standard_error();
             aside.line(&explore::suggestions(stage, &log))?;
-            let timeline = Timeline::since(timeline.began(), &aside);
+            let timeline = timeline.moved_to(&aside);
             let narration = explore::narrate(&timeline, secret, access);
             let ended = interruption.unless(operator.while_running(narration)).await;
             // How it is meant to end.

@@ -18,7 +18,7 @@ use super::names::{ACCESS, NAMESPACE, SECRET, operator_user};
 use super::stage::Stage;
 use super::summary::Summary;
 use super::tally::Verdict;
-use super::terminal::{BOLD, GOOD};
+use super::terminal::{BAD, BOLD, GOOD};
 use super::timeline::Timeline;
 use crate::control_plane::audit::{Position, Request};
 use crate::simulator::system_clock;
@@ -64,8 +64,14 @@ impl Story<'_> {
     async fn issue(&self) -> Result<Published, Error> {
         let mut apply = self.stage.control_plane.kubectl();
         apply.args(["apply", "--filename", "-"]);
-        output(apply, "kubectl apply", ACCESS_YAML).await?;
-        let applied = format!("kubectl apply: DOClusterAccess {ACCESS} in namespace {NAMESPACE}");
+        let apply = output(apply, "kubectl apply", ACCESS_YAML);
+        let (_, published) = tokio::try_join!(apply, self.follow_issue())?;
+        Ok(published)
+    }
+
+    async fn follow_issue(&self) -> Result<Published, Error> {
+        self.await_access("the access", |_| true).await?;
+        let applied = format!("DOClusterAccess {ACCESS} in namespace {NAMESPACE}");
         self.timeline.entry(BOLD, "applied", &applied)?;
 
         let published = self.await_secret("the Secret", SOON, |_| true).await?;
@@ -75,7 +81,7 @@ impl Story<'_> {
 
         let status = self.await_ready(&published).await?;
         let ready = format!(
-            "{}; DigitalOcean: {}; target cluster: {} as {}",
+            "{}, Synced: {}, Verified: {} as {}",
             status.ready.reason, status.synced.reason, status.verified.reason, status.username,
         );
         self.timeline.entry(GOOD, "Ready", &ready)?;
@@ -112,12 +118,13 @@ impl Story<'_> {
         let mut settled_at = begin;
         for rotation in 1..=rotations {
             let next = self.next(&current).await?;
-            let told = format!(
-                "a new token in the same Secret, while the old one was good for another {} s",
-                seconds_until(current.expires_at),
-            );
+            let (style, when) = match seconds_until(current.expires_at) {
+                seconds @ 1.. => (GOOD, format!("{seconds} s before the old one expires")),
+                seconds => (BAD, format!("{} s after the old one expired", -seconds)),
+            };
+            let told = format!("a new token in the same Secret, {when}");
             self.timeline
-                .entry(GOOD, &format!("rotated ({rotation})"), &told)?;
+                .entry(style, &format!("rotated ({rotation})"), &told)?;
             settled_at = self.settled(settled_at, &next).await?;
             current = next;
         }
@@ -220,18 +227,26 @@ impl Story<'_> {
 
     /// Waits until the status says of `published` that it is ready.
     async fn await_ready(&self, published: &Published) -> Result<AccessStatus, Error> {
-        let mut access = self.access.clone();
         let is_ready = |status: &AccessStatus| {
             status.ready.holds && status.expires_at == Some(published.expires_at)
         };
+        self.await_access("condition Ready", is_ready).await
+    }
+
+    async fn await_access(
+        &self,
+        what: &str,
+        wanted: impl Fn(&AccessStatus) -> bool,
+    ) -> Result<AccessStatus, Error> {
+        let mut access = self.access.clone();
         let found = async {
             let found = access
-                .wait_for(|status| status.as_ref().is_some_and(is_ready))
+                .wait_for(|status| status.as_ref().is_some_and(&wanted))
                 .await;
             let found = found.ok().and_then(|status| status.clone());
             found.ok_or(Error::WatchEnded("the access"))
         };
-        self.within("condition Ready", SOON, found).await
+        self.within(what, SOON, found).await
     }
 
     async fn within<T>(
@@ -256,8 +271,10 @@ impl Story<'_> {
     }
 }
 
+/// Rounded.
 fn seconds_until(instant: Timestamp) -> i64 {
-    instant.duration_since(system_clock()()).as_secs()
+    let milliseconds = instant.duration_since(system_clock()()).as_millis();
+    i64::try_from((milliseconds + 500).div_euclid(1000)).unwrap_or(i64::MAX)
 }
 
 fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {

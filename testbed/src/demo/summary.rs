@@ -24,25 +24,25 @@ impl Summary {
             tally,
             ..
         } = self;
-        let issues = rotations + 1;
-        let requests: Vec<String> = effort
+        let kinds: Vec<String> = effort
             .iter()
-            .map(|(kind, count)| format!("{count} × {kind}"))
+            .map(|(kind, count)| format!("{count} {kind}"))
             .collect();
         let unanswered = match tally.unanswered {
             0 => String::new(),
-            count => format!(" ({count} got no answer)"),
+            count => format!(", {count} of which got no answer"),
         };
         format!(
-            "  {rotations} rotations, each before the credential expired, none needed anybody\n  \
-             {mints} tokens minted by DigitalOcean, for {issues} credentials of two calls each\n  \
-             {} API-server requests of the operator per rotation ({})\n  \
-             {} calls with the Secret's current token{unanswered}: {} refused, during {} s",
+            "  rotations     {rotations}, each before the credential expired\n  \
+             mints         {mints} tokens by DigitalOcean, for {} credentials\n  \
+             API requests  {} per rotation, of the operator to the API server:\n                \
+             {}\n  \
+             refused       {} s, in {} calls with the Secret's token of that moment{unanswered}",
+            rotations + 1,
             self.requests_per_rotation(),
-            requests.join(", "),
-            tally.calls,
-            tally.refusals,
+            kinds.join(", "),
             self.refused_seconds(),
+            tally.calls,
         )
     }
 

@@ -1,6 +1,7 @@
 //! What happened, and when.
 
 use std::io;
+use std::sync::OnceLock;
 
 use anstyle::Style;
 use tokio::time::Instant;
@@ -10,30 +11,32 @@ use super::terminal::{QUIET, Terminal};
 /// Columns before the text of an entry.
 const INDENT: usize = 26;
 
-/// Entries with the seconds since the beginning.
+/// Entries with the seconds since the first one.
 pub(super) struct Timeline<'a> {
     terminal: &'a Terminal,
-    began: Instant,
+    began: OnceLock<Instant>,
 }
 
 impl<'a> Timeline<'a> {
-    /// A timeline that begins now.
-    pub(super) fn begin(terminal: &'a Terminal) -> Self {
-        Self::since(Instant::now(), terminal)
+    pub(super) fn new(terminal: &'a Terminal) -> Self {
+        Self {
+            terminal,
+            began: OnceLock::new(),
+        }
     }
 
-    /// A timeline that began earlier.
-    pub(super) fn since(began: Instant, terminal: &'a Terminal) -> Self {
-        Self { terminal, began }
-    }
-
-    pub(super) fn began(&self) -> Instant {
-        self.began
+    /// The same timeline, shown elsewhere from now on.
+    pub(super) fn moved_to(self, terminal: &Terminal) -> Timeline<'_> {
+        Timeline {
+            terminal,
+            began: self.began,
+        }
     }
 
     /// Something happened now. `what` is a word or two.
     pub(super) fn entry(&self, style: Style, what: &str, text: &str) -> io::Result<()> {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let began = self.began.get_or_init(Instant::now);
+        let seconds = began.elapsed().as_secs_f64();
         let line = format!("{seconds:+8.2} s  {style}{what:<12}{style:#}  {text}");
         self.terminal.line(&line)
     }

@@ -73,10 +73,7 @@ pub(crate) fn route(path: &str) -> Option<Route> {
 /// The API token of an `authorization` header.
 pub(crate) fn bearer(authorization: Option<&str>) -> Option<&str> {
     let (scheme, token) = authorization?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim())
-        .filter(|token| !token.is_empty())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The query parameters; the first of several of one name counts.

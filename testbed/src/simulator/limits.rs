@@ -109,6 +109,5 @@ impl SlidingWindow {
 
 fn seconds_until_left(oldest: Option<&Timestamp>, window: SignedDuration, now: Timestamp) -> i64 {
     let left = oldest.map_or(window, |&oldest| window - now.duration_since(oldest));
-    let whole = left.as_secs() + i64::from(left.subsec_nanos() > 0);
-    whole.max(1)
+    left.as_secs() + i64::from(left.subsec_nanos() > 0)
 }

@@ -137,6 +137,25 @@ async fn errors_count_too_but_not_those_of_unknown_tokens() {
     }
 }
 
+#[tokio::test]
+async fn a_revoked_token_is_answered_with_401_however_often_it_is_sent() {
+    let world = world_with(1, 100);
+    world.simulator.revoke_token(TOKEN).expect("a known token");
+    for _ in 0..3 {
+        assert_eq!(world.get(LIST).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_went_backwards_is_taken_to_have_stood_still() {
+    let world = world_with(1, 100);
+    assert_eq!(world.get(LIST).await.status, StatusCode::OK);
+    world.pass(SignedDuration::from_secs(-50));
+    assert_eq!(world.get(LIST).await.header("retry-after"), Some("60"));
+    world.pass(SignedDuration::from_secs(110));
+    assert_eq!(world.get(LIST).await.status, StatusCode::OK);
+}
+
 /// The most requests that were let through in any window of that length, whichever instant it starts at.
 fn most_in_any(window: SignedDuration, history: &[Entry]) -> usize {
     let accepted: Vec<_> = history

@@ -154,8 +154,12 @@ async fn a_review_is_answered_in_the_version_that_it_was_asked_in() {
 #[tokio::test]
 async fn what_is_no_token_review_is_400() {
     let world = World::new();
-    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec": { "token": "x" } });
-    for body in ["", "{}", "not JSON", &pod.to_string()] {
+    let named = |version, kind| {
+        json!({ "apiVersion": version, "kind": kind, "spec": { "token": "x" } }).to_string()
+    };
+    let version = named("v1", "TokenReview");
+    let kind = named("authentication.k8s.io/v1", "SelfSubjectReview");
+    for body in ["", "{}", "not JSON", &version, &kind] {
         let request = Request::post("/tokenreview").body(Body::from(body.to_owned()));
         let reply = world.send(request.expect("a request")).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
