@@ -47,6 +47,7 @@ pub struct RunArgs {
         long,
         env = "POD_NAMESPACE",
         default_value = "do-cluster-access",
+        value_parser = namespace,
         value_name = "NAMESPACE"
     )]
     pub operator_namespace: String,
@@ -56,6 +57,7 @@ pub struct RunArgs {
         long = "watch-namespace",
         env = "WATCH_NAMESPACE",
         value_delimiter = ',',
+        value_parser = namespace,
         value_name = "NAMESPACE"
     )]
     pub watch_namespaces: Vec<String>,
@@ -89,6 +91,17 @@ pub struct RunArgs {
         value_name = "FILTER"
     )]
     pub log_filter: String,
+}
+
+/// The name of a namespace: a DNS label.
+fn namespace(name: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [name.bytes().next(), name.bytes().next_back()];
+    let is_label = name.len() <= 63
+        && ends.iter().all(|end| end.is_some_and(allowed))
+        && name.bytes().all(|byte| allowed(byte) || byte == b'-');
+    let why = "a namespace has 1 to 63 lower-case letters, digits and hyphens";
+    is_label.then(|| name.to_string()).ok_or_else(|| why.to_string())
 }
 
 /// Form of the log.
@@ -133,6 +146,15 @@ mod tests {
         let repeated = run(&["--watch-namespace=a", "--watch-namespace=b"]);
         assert_eq!(repeated.watch_namespaces, ["a", "b"]);
         assert_eq!(run(&["--watch-namespace=a,b"]).watch_namespaces, ["a", "b"]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_namespace_is_refused() {
+        for name in ["", "Upper", "with space", "-a", "a-", "a/b", &"a".repeat(64)] {
+            let line = ["do-cluster-access", "run", "--watch-namespace", name];
+            assert!(Cli::try_parse_from(line).is_err(), "{name:?}");
+        }
+        assert_eq!(run(&["--operator-namespace=a-1"]).operator_namespace, "a-1");
     }
 
     #[test]

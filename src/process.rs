@@ -8,6 +8,7 @@ use std::time::Duration;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::admin::{self, Admin};
@@ -23,6 +24,8 @@ use crate::telemetry;
 
 /// Name of the lease that elects the leader.
 const LEASE: &str = "do-cluster-access";
+/// How long the API server may take to answer at the start.
+const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the lease may take to be given up at the end.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -112,7 +115,7 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let outcome = controller.run(leadership, stop).await;
     end.send_replace(true);
     if let Some(candidate) = candidate
-        && tokio::time::timeout(RELEASE_DEADLINE, candidate)
+        && timeout(RELEASE_DEADLINE, candidate)
             .await
             .is_err()
     {
@@ -139,15 +142,51 @@ async fn doors(arguments: &RunArgs, clock: Clock) -> Result<Doors, Failure> {
     })?;
     // When to try again is decided by the operator: silent repetitions would undo its budgets.
     config.default_retry = false;
+    let server = config.cluster_url.to_string();
     let kubernetes = Client::try_from(config).map_err(|error| {
         Failure::other("the client for the API server could not be made", error)
     })?;
+    greet(&kubernetes)
+        .await
+        .map_err(|why| Failure::other(&format!("the API server {server} cannot be used"), why))?;
     Ok(Doors {
         clock,
         digitalocean: digitalocean::Client::new(service, base_url),
         verifier: Verifier::new(target::production_service()),
         kubernetes,
     })
+}
+
+/// Asks the API server who it is: whoever starts the operator with a wrong kubeconfig wants to be told, and
+/// not to read it out of a log that goes on for ever.
+///
+/// # Errors
+/// A sentence, when there is no answer, or we are not let in.
+async fn greet(kubernetes: &Client) -> Result<(), String> {
+    match timeout(GREETING_DEADLINE, kubernetes.apiserver_version()).await {
+        Ok(Ok(version)) => {
+            info!(version = version.git_version, "found the API server");
+            Ok(())
+        }
+        Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
+            Err("it does not accept the credentials that it was shown (401)".to_string())
+        }
+        // Who may not ask for the version may still do all that is needed.
+        Ok(Err(kube::Error::Api(_))) => Ok(()),
+        Ok(Err(error)) => Err(with_causes(&error)),
+        Err(_) => Err("it did not answer in time".to_string()),
+    }
+}
+
+/// An error with all that caused it, on one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line = format!("{line}: {cause}");
+        next = cause.source();
+    }
+    line
 }
 
 async fn serve_admin(

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::utils::Backoff;
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event};
 use tracing::{debug, warn};
 
@@ -111,7 +111,7 @@ impl Watches {
 fn watch_accesses(scope: usize, api: Api<DeserializeGuard<DOClusterAccess>>) -> ToldStream {
     let config = watcher::Config::default().page_size(PAGE_SIZE);
     watcher::watcher(api, config)
-        .backoff(SteadyBackoff::default())
+        .backoff(steady_backoff())
         .map(move |event| Told {
             scope,
             what: event.map_or_else(
@@ -127,7 +127,7 @@ fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStrea
         .page_size(PAGE_SIZE)
         .labels(MANAGED_SELECTOR);
     watcher::watcher(api, config)
-        .backoff(SteadyBackoff::default())
+        .backoff(steady_backoff())
         .map(move |event| Told {
             scope,
             what: event.map_or_else(
@@ -141,6 +141,14 @@ fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStrea
 fn trouble(error: &watcher::Error, kind: &str) -> What {
     warn!(%error, kind, "a watch was interrupted and starts again");
     What::Trouble
+}
+
+/// How long a watch must have gone well before its next failure counts as the first: it says that it
+/// starts before it has asked for anything, so that going well for a moment says nothing.
+const BACKOFF_RESET: Duration = Duration::from_secs(120);
+
+fn steady_backoff() -> impl Backoff {
+    ResetTimerBackoff::new(SteadyBackoff::default(), BACKOFF_RESET)
 }
 
 /// Waits 0.5 s, doubling to 30 s, between attempts to watch. kube's own adds a random share, so that

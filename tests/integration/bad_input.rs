@@ -6,6 +6,7 @@
 //! whose credential is valid and is asked to be rotated.
 
 mod answers;
+mod attempts;
 mod clusters;
 mod documents;
 mod stranger;
@@ -253,7 +254,7 @@ impl Scene {
         }
         if heals != Heals::ByProbe {
             // It is not for whoever looks at the access to bring the retry forward.
-            self.published.touch("too early").await;
+            self.published.touch("too-early").await;
         }
         self.first.ready().await;
         if heals != Heals::ByProbe {
@@ -262,17 +263,23 @@ impl Scene {
                 "retried too early"
             );
             self.operator.advance(LONGEST_RETRY);
-            self.published.touch("in time").await;
+            self.published.touch("in-time").await;
         }
         self.is_rotated().await;
     }
 
     async fn is_rotated(&self) {
-        let after = self.published.renewed(&self.before).await;
+        let rotated = |access: &DOClusterAccess| {
+            let status = access.status.as_ref().unwrap();
+            status.last_rotate_request.as_deref() == Some("1")
+                && has_condition(access, "Ready", "True", "Published")
+                && has_condition(access, "Synced", "True", "UpToDate")
+        };
+        self.published.until("it is rotated", rotated).await;
+        let after = self.published.secret().await;
+        assert!(after.data != self.before.data);
         // In place: consumers hold on to the object.
         assert_eq!(after.metadata.uid, self.before.metadata.uid);
-        let status = self.published.ready().await.status.unwrap();
-        assert_eq!(status.last_rotate_request.as_deref(), Some("1"));
     }
 }
 

@@ -16,8 +16,15 @@ mod harness;
 
 mod bad_input;
 mod cel;
+mod clusters;
+mod cost;
 mod issue;
+mod leadership;
+mod outage;
 mod ownership;
+mod process;
+mod rbac;
 mod repair;
 mod rotation;
+mod secrecy;
 mod triggers;

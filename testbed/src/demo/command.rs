@@ -29,14 +29,14 @@ pub(super) async fn output(
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let stdin = process.stdin.take();
-    let feed = async {
+    let write = async {
         if let Some(mut stdin) = stdin {
             stdin.write_all(input.as_bytes()).await?;
         }
         Ok::<_, std::io::Error>(())
     };
-    let run = async { tokio::join!(feed, process.wait_with_output()) };
-    let (fed, output) = timeout(DEADLINE, run).await.map_err(|_| Error::TooLong {
+    let run = async { tokio::join!(write, process.wait_with_output()) };
+    let (written, output) = timeout(DEADLINE, run).await.map_err(|_| Error::TooLong {
         what: format!("the end of `{shown}`"),
         within: DEADLINE,
         state: String::new(),
@@ -47,6 +47,6 @@ pub(super) async fn output(
         return Err(failed(complaint.trim().to_owned()));
     }
     // A program that succeeds without having read all of its input has not done what it was to do.
-    fed.map_err(|error| failed(error.to_string()))?;
+    written.map_err(|error| failed(error.to_string()))?;
     String::from_utf8(output.stdout).map_err(|error| failed(error.to_string()))
 }

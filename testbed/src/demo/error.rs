@@ -53,4 +53,14 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::File { path, source }
     }
+
+    /// Whether logs can tell more.
+    pub(super) fn has_traces(&self) -> bool {
+        !matches!(
+            self,
+            Self::Interrupted
+                | Self::Missing(_)
+                | Self::ControlPlane(control_plane::Error::Missing { .. })
+        )
+    }
 }

@@ -31,9 +31,8 @@ pub(super) fn suggestions(stage: &Stage, operator_log: &Path) -> String {
   kubectl delete secret {SECRET} --namespace {NAMESPACE}
   {quiet}# one rotation right now{quiet_end}
   kubectl annotate doca {ACCESS} --namespace {NAMESPACE} --overwrite doclusteraccess.dev/rotate=\"$(date +%s)\"
-  {quiet}# DigitalOcean is down, until the second command: renewals wait, the Secret stays{quiet_end}
-  curl {faults} --data '{{\"kind\": {{\"status\": {{\"code\": 503, \"body\": \"html\"}}}}}}'
-  curl {faults} --request DELETE
+  {quiet}# DigitalOcean fails at the next renewal: it is tried again, and the Secret stays as it is{quiet_end}
+  curl {faults} --data '{{\"kind\": {{\"status\": {{\"code\": 503, \"body\": \"html\"}}}}, \"times\": 3}}'
   {quiet}# the operator's log{quiet_end}
   tail -f {log}
 ",
@@ -92,10 +91,11 @@ fn tell_access(
     before: Option<&AccessStatus>,
     now: Option<&AccessStatus>,
 ) -> Result<(), Error> {
+    type Part = fn(&AccessStatus) -> &Condition;
     let Some(now) = now else {
         return Ok(timeline.entry(BAD, "deleted", "the DOClusterAccess is gone")?);
     };
-    let conditions: [(&str, fn(&AccessStatus) -> &Condition); 3] = [
+    let conditions: [(&str, Part); 3] = [
         ("Ready", |status| &status.ready),
         ("Synced", |status| &status.synced),
         ("Verified", |status| &status.verified),

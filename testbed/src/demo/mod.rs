@@ -90,16 +90,23 @@ impl Demo {
     /// Removes the directory afterwards, unless it tells why the demo failed.
     async fn show_in(&self, mut directory: TempDir, terminal: &Terminal) -> Result<(), Error> {
         let outcome = self.show(directory.path(), terminal).await;
-        let failure = match &outcome {
-            Ok(()) | Err(Error::Interrupted) => None,
-            Err(error) => Some(error),
-        };
-        directory.disable_cleanup(self.keep || failure.is_some());
-        if let Some(failure) = failure {
-            explain(failure, directory.path())?;
-        } else if self.keep {
-            let kept = format!("logs and data: {}", directory.path().display());
-            Terminal::standard_error().line(&kept)?;
+        let has_traces = outcome.as_ref().is_err_and(Error::has_traces);
+        let kept = self.keep || has_traces;
+        directory.disable_cleanup(kept);
+        let aside = Terminal::standard_error();
+        if let Err(error) = &outcome
+            && !matches!(error, Error::Interrupted)
+        {
+            aside.line(&format!("{BAD}the demo failed:{BAD:#} {error}"))?;
+        }
+        if has_traces {
+            aside.line(&end_of_log(directory.path()))?;
+        }
+        if kept {
+            aside.line(&format!(
+                "All logs and data: {}",
+                directory.path().display()
+            ))?;
         }
         outcome
     }
@@ -140,7 +147,7 @@ impl Demo {
         interruption: &mut Interruption,
     ) -> Result<(), Error> {
         let log = operator_log(directory);
-        let begin = self.begin(stage, directory, &log, terminal);
+        let begin = Box::pin(self.begin(stage, directory, &log, terminal));
         let mut operator = interruption.unless(begin).await?;
         let yaml = ACCESS_YAML.replace('\n', "\n    ");
         let yaml = yaml.trim_end();
@@ -165,7 +172,9 @@ impl Demo {
                 impossible = poller.poll(secret.clone(), stage.simulator.clone()) => impossible,
             }
         };
-        let summary = interruption.unless(operator.while_running(told)).await?;
+        let summary = interruption
+            .unless(operator.while_running(Box::pin(told)))
+            .await?;
         conclude(terminal, &summary)?;
 
         if io::stdout().is_terminal() && !self.once {
@@ -237,16 +246,11 @@ fn operator_log(directory: &Path) -> PathBuf {
     directory.join("operator.log")
 }
 
-fn explain(failure: &Error, directory: &Path) -> io::Result<()> {
+/// What the operator said last, in case that tells why.
+fn end_of_log(directory: &Path) -> String {
     let log = operator_log(directory);
-    let mut text = format!("{BAD}the demo failed:{BAD:#} {failure}");
-    let lines = operator::last_lines(&log, LOG_LINES);
-    if !lines.is_empty() {
-        text.push_str(&format!(
-            "\nThe operator's log, {}, ends with\n{lines}",
-            log.display()
-        ));
+    match operator::last_lines(&log, LOG_LINES) {
+        lines if lines.is_empty() => "The operator has logged nothing.".to_owned(),
+        lines => format!("The operator's log, {}, ends with\n{lines}", log.display()),
     }
-    text.push_str(&format!("\nAll logs and data: {}", directory.display()));
-    Terminal::standard_error().line(&text)
 }

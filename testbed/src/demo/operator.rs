@@ -73,17 +73,15 @@ impl Operator {
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM).map_err(std::io::Error::from)?;
         }
-        match timeout(DRAIN, self.process.wait()).await {
-            Ok(ended) => success(ended?),
-            Err(_) => {
-                self.process.kill().await?;
-                Err(Error::TooLong {
-                    what: "the end of the operator after SIGTERM".to_owned(),
-                    within: DRAIN,
-                    state: String::new(),
-                })
-            }
+        if let Ok(ended) = timeout(DRAIN, self.process.wait()).await {
+            return success(ended?);
         }
+        self.process.kill().await?;
+        Err(Error::TooLong {
+            what: "the end of the operator after SIGTERM".to_owned(),
+            within: DRAIN,
+            state: String::new(),
+        })
     }
 }
 

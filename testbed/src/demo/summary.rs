@@ -33,7 +33,7 @@ impl Summary {
             count => format!(", {count} of which got no answer"),
         };
         format!(
-            "  rotations     {rotations}, each before the credential expired\n  \
+            "  rotations     {rotations}, by nobody's hand\n  \
              mints         {mints} tokens by DigitalOcean, for {} credentials\n  \
              API requests  {} per rotation, of the operator to the API server:\n                \
              {}\n  \

@@ -1,9 +1,14 @@
 //! The cluster: gone, not there yet, or not to be had.
 
+use std::time::Duration;
+
 use do_cluster_access::api::Reason;
 use do_cluster_access_testbed::simulator::{Cluster, Sso};
 
-use super::{Case, Heals, Trouble, cases};
+use serde_json::json;
+
+use super::{Case, Heals, Scene, Trouble, cases};
+use crate::harness::{condition, has_condition};
 
 /// The list of clusters tells.
 fn listed_as(change: fn(&mut Cluster), reason: Reason) -> Case {
@@ -34,4 +39,27 @@ cases! {
             Reason::ClusterNotReady,
             Heals::ByRetry,
         );
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_still_missing_after_ten_minutes_is_gone() {
+    let scene = Scene::set(stage!(), &Trouble::NoCluster).await;
+    let spec = json!({"cluster": {"id": scene.cluster}});
+    let by_id = scene.stage.create_access("by-id", spec).await;
+    by_id.synced("ClusterNotFound").await;
+    scene.ends_in(Reason::ClusterNotFound).await;
+    scene.operator.advance(Duration::from_secs(720));
+    by_id.touch("later").await;
+    let gone = by_id.synced("ClusterGone").await;
+    assert!(has_condition(&gone, "Stalled", "True", "ClusterGone"));
+    scene.published.touch("later").await;
+    let published = scene.published.synced("ClusterGone").await;
+    // The credential may serve still; whether it does, consumers see.
+    assert!(has_condition(&published, "Ready", "True", "Published"));
+    assert!(condition(&published, "Stalled").is_none());
+    assert!(scene.published.secret().await == scene.before);
+    Trouble::NoCluster.end(&scene.stage, &scene.cluster).await;
+    scene.operator.advance(Duration::from_secs(720));
+    by_id.touch("returned").await;
+    by_id.ready().await;
 }

@@ -34,12 +34,13 @@ mod waiting;
 mod world;
 
 pub(crate) use access::{Access, annotation, condition, has_condition, text};
+pub(crate) use chart::Rights;
 pub(crate) use operator::Operator;
 pub(crate) use process::{OperatorProcess, program};
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};
 pub(crate) use target::{token_in, whoami, whoami_by_token};
 pub(crate) use waiting::{PATIENCE, eventually, eventually_some};
-pub(crate) use world::{World, unavailable};
+pub(crate) use world::{World, repository, unavailable};
 
 /// A [`Stage`] in the world that tests share. Where the programs that it takes were not built, the test ends here.
 macro_rules! stage {

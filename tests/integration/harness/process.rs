@@ -2,7 +2,6 @@
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
@@ -125,16 +124,11 @@ impl OperatorProcess {
     }
 
     /// Waits for its end.
-    pub(crate) async fn ends(&mut self, within: Duration) -> ExitStatus {
-        match timeout(within, self.child.wait()).await {
+    pub(crate) async fn ends(&mut self) -> ExitStatus {
+        match timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => status.unwrap(),
-            Err(_) => panic!("it goes on after {within:?}; its log:\n{}", self.log()),
+            Err(_) => panic!("it goes on; its log:\n{}", self.log()),
         }
-    }
-
-    /// Waits for its end, however long that takes.
-    pub(crate) async fn ends_some_time(&mut self) -> ExitStatus {
-        self.ends(PATIENCE).await
     }
 }
 
