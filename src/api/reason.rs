@@ -304,6 +304,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_an_entry_for_every_reason() {
+        let documentation = include_str!("../../docs/how-it-works.md");
+        for reason in Reason::ALL {
+            let word = format!("`{}`", reason.as_str());
+            assert!(documentation.contains(&word), "{word} is not explained");
+        }
+    }
+
+    #[test]
     fn the_sentence_for_403_names_the_scope() {
         assert!(
             Reason::Forbidden

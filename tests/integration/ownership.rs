@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::{Operator, Stage, annotation, condition, has_condition, text};
+use crate::harness::{Operator, Stage, annotation, condition, has_condition, text, assert_condition};
 
 fn secret(value: Value) -> Secret {
     serde_json::from_value(value).unwrap()
@@ -26,7 +26,7 @@ async fn a_foreign_secret_is_refused_before_anything_is_minted_and_the_access_he
             .await;
     let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
     let refused = access.synced("SecretConflict").await;
-    assert!(has_condition(&refused, "Stalled", "True", "SecretConflict"));
+    assert_condition(&refused, "Stalled", "True", "SecretConflict");
     assert!(condition(&refused, "Ready").is_some_and(|ready| ready.status == "False"));
     let message = &condition(&refused, "Synced").unwrap().message;
     assert!(message.contains("prod-kubeconfig") && message.contains("adopt"), "{message}");
@@ -109,7 +109,7 @@ async fn a_conflict_concerns_its_output_alone() {
     let access =
         stage.create_access("prod", json!({"cluster": {"name": "prod"}, "outputs": outputs})).await;
     let partly = access.synced("SecretConflict").await;
-    assert!(has_condition(&partly, "Ready", "False", "OutputMissing"));
+    assert_condition(&partly, "Ready", "False", "OutputMissing");
     let free = stage.secrets().get("free").await.unwrap();
     assert_eq!(stage.mints().len(), 2);
 
@@ -154,7 +154,7 @@ async fn a_retained_secret_outlives_its_access_and_is_not_served_any_more() {
     // Nobody takes it by accident, not even an access of the same name.
     let successor = stage.create_access("kept", spec("Retain")).await;
     let refused = successor.synced("SecretConflict").await;
-    assert!(has_condition(&refused, "Stalled", "True", "SecretConflict"));
+    assert_condition(&refused, "Stalled", "True", "SecretConflict");
     assert!(successor.secret().await.data == before.data);
     drop(operator);
 }

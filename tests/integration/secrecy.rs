@@ -61,7 +61,7 @@ async fn no_secret_is_in_logs_at_trace_level_events_status_or_metrics() {
     secrets.push(tokens.renewed(&secrets[0]).await);
 
     // Things that go wrong tend to be told in detail.
-    stage.put_secret("broken", &[("access-token", &format!("\"{}\"", stage.api_token))]).await;
+    stage.put_secret("broken", &[("access-token", &format!("{0} {0}", stage.api_token))]).await;
     let spec = json!({"cluster": {"name": "prod"}, "tokenSecretRef": {"name": "broken"}});
     let broken = stage.create_access("broken", spec).await;
     broken.synced("TokenInvalid").await;

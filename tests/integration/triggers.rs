@@ -5,7 +5,7 @@ use std::time::Duration;
 use do_cluster_access_testbed::simulator::Operation;
 use serde_json::{Value, json};
 
-use crate::harness::{Access, Operator, Stage, condition, eventually, has_condition, summary, text};
+use crate::harness::{Access, Operator, Stage, condition, eventually, has_condition, summary, text, assert_condition};
 
 /// An operator, an access whose credential is published, and another one to compare with.
 struct Scene {
@@ -179,8 +179,8 @@ async fn a_suspended_access_makes_no_calls_and_no_writes_and_goes_on_afterwards(
     let (stage, access) = (&scene.stage, &scene.access);
     access.patch_spec(json!({"suspend": true})).await;
     let suspended = access.synced("Suspended").await;
-    assert!(has_condition(&suspended, "Synced", "Unknown", "Suspended"));
-    assert!(has_condition(&suspended, "Ready", "True", "Published"));
+    assert_condition(&suspended, "Synced", "Unknown", "Suspended");
+    assert_condition(&suspended, "Ready", "True", "Published");
 
     let position = stage.audit_position().await;
     access.rotate("while suspended").await;
@@ -215,7 +215,7 @@ async fn an_access_that_is_created_suspended_waits() {
     let spec = json!({"cluster": {"name": "prod"}, "suspend": true});
     let access = stage.create_access("prod", spec).await;
     let suspended = access.synced("Suspended").await;
-    assert!(has_condition(&suspended, "Ready", "False", "NotIssued"));
+    assert_condition(&suspended, "Ready", "False", "NotIssued");
     stage.create_access("fence", json!({"cluster": {"name": "prod"}})).await.ready().await;
     assert_eq!(stage.mints().len(), 2);
     access.patch_spec(json!({"suspend": null})).await;
@@ -245,7 +245,7 @@ async fn a_doaccount_is_answered_with_a_reason_and_no_call() {
     let account = json!({"cluster": {"name": "prod"}, "accountRef": {"name": "default"}});
     let access = stage.create_access("prod", account).await;
     let refused = access.synced("AccountNotFound").await;
-    assert!(has_condition(&refused, "Stalled", "True", "AccountNotFound"));
+    assert_condition(&refused, "Stalled", "True", "AccountNotFound");
     assert!(condition(&refused, "Synced").unwrap().message.contains("tokenSecretRef"));
     assert_eq!(stage.digitalocean_requests(), []);
 }
@@ -262,7 +262,7 @@ async fn an_output_format_that_is_not_there_yet_is_refused_before_anything_is_mi
     });
     let access = stage.create_access("prod", spec).await;
     let refused = access.synced("FormatNotSupported").await;
-    assert!(has_condition(&refused, "Stalled", "True", "FormatNotSupported"));
+    assert_condition(&refused, "Stalled", "True", "FormatNotSupported");
     assert!(condition(&refused, "Synced").unwrap().message.contains("argocd"));
     assert_eq!(stage.mints().len(), 0);
 
@@ -272,7 +272,7 @@ async fn an_output_format_that_is_not_there_yet_is_refused_before_anything_is_mi
     let secret = stage.secret_until("kubeconfig", "it is there", |_| true).await;
     assert!(!text(&secret, "token").is_empty());
     let partly = access.synced("FormatNotSupported").await;
-    assert!(has_condition(&partly, "Ready", "False", "OutputMissing"));
+    assert_condition(&partly, "Ready", "False", "OutputMissing");
     access.touch("once").await;
     stage.create_access("fence", json!({"cluster": {"name": "prod"}})).await.ready().await;
     assert_eq!(stage.mints().len(), 4, "two for each of the two accesses");

@@ -169,6 +169,7 @@ proptest! {
     #[test]
     fn a_changed_spec_and_a_forced_rotation_are_never_limited(
         age in 0..WEEK, last_issue in 0..2 * HOUR, issues in 0..16_usize, lost: bool, forced: bool,
+        tried_before: bool,
     ) {
         let before = wanted();
         let wanted = if forced {
@@ -176,11 +177,16 @@ proptest! {
         } else {
             Wanted { issue_hash: "other".to_string(), generation: 2, ..before.clone() }
         };
+        // The retry of what was wanted before lies ahead; that of what is wanted now is due.
+        let failure = if tried_before {
+            failure(&wanted, NOW - 60, NOW)
+        } else {
+            failure(&before, NOW, NOW + 600)
+        };
         let observed = Observed {
             last_issue_at: Some(NOW - last_issue),
             unscheduled: vec![NOW - 1; issues],
-            // The retry of what was wanted before lies ahead.
-            failure: Some(Failure { may_have_minted: lost, ..failure(&before, NOW, NOW + 600) }),
+            failure: Some(Failure { may_have_minted: lost, ..failure }),
             ..published(&issue_of(&before, NOW - age, WEEK))
         };
         let reason = if forced { IssueReason::Forced } else { IssueReason::SpecChanged };

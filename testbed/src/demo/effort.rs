@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::control_plane::audit::Request;
 
 /// Requests by what they do: `get secrets`, `patch doclusteraccesses/status`, …
-pub(super) type Effort = BTreeMap<String, usize>;
+pub(crate) type Effort = BTreeMap<String, usize>;
 
 /// What `user` asked after `after` and not after `until`. Watches are left out, as they last; so is the
 /// lease, which is renewed whether or not there is anything to do.
-pub(super) fn effort<'a>(
+pub(crate) fn effort<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
     user: &str,
     after: Timestamp,

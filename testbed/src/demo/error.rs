@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{control_plane, simulator};
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("interrupted")]
     Interrupted,
     #[error("{0} is missing: `make demo` builds it")]
@@ -49,7 +49,7 @@ pub(super) enum Error {
 }
 
 impl Error {
-    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }
     }

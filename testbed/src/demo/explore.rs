@@ -105,9 +105,9 @@ fn tell_access(
         if before.is_some_and(|before| before.reason == now.reason) {
             continue;
         }
-        let style = if now.holds { GOOD } else { BAD };
+        let style = if now.holds() { GOOD } else { BAD };
         let told = format!("{}: {}", now.reason, now.message);
-        timeline.entry(style, &format!("{name}={}", now.holds), &told)?;
+        timeline.entry(style, &format!("{name}={}", now.status), &told)?;
     }
     Ok(())
 }

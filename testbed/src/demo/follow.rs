@@ -56,9 +56,16 @@ pub(super) struct AccessStatus {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Condition {
-    pub(super) holds: bool,
+    /// True, False or Unknown; empty where there is no such condition.
+    pub(super) status: String,
     pub(super) reason: String,
     pub(super) message: String,
+}
+
+impl Condition {
+    pub(super) fn holds(&self) -> bool {
+        self.status == "True"
+    }
 }
 
 impl AccessStatus {
@@ -78,7 +85,7 @@ impl AccessStatus {
                 .flatten()
                 .find(|condition| condition["type"] == wanted);
             condition.map_or_else(Condition::default, |condition| Condition {
-                holds: condition["status"] == "True",
+                status: text(&condition["status"]),
                 reason: text(&condition["reason"]),
                 message: text(&condition["message"]),
             })
@@ -186,7 +193,8 @@ mod tests {
             },
         }));
         let status = AccessStatus::read(&access.expect("an access")).expect("a status");
-        assert!(status.ready.holds && !status.synced.holds && !status.verified.holds);
+        assert!(status.ready.holds() && !status.synced.holds() && !status.verified.holds());
+        assert_eq!(status.synced.status, "False");
         assert_eq!(status.synced.reason, "ApiUnavailable");
         assert_eq!(status.username, "demo@example.com");
         assert!(status.renew_at.is_some() && status.expires_at.is_none());

@@ -10,6 +10,7 @@ use super::command::output;
 use super::error::Error;
 use super::names::{AUTHENTICATED, NAMESPACE, OPERATOR, TOKEN_KEY, TOKEN_SECRET};
 use super::stage::{Stage, root};
+use crate::control_plane::ControlPlane;
 
 /// Where `make` builds it.
 const HELM: &str = ".tools/bin/helm";
@@ -17,7 +18,10 @@ const CHART: &str = "charts/do-cluster-access";
 
 /// Installs the chart without its Deployment: there is no node that would run a pod. Returns the kinds
 /// of object that were applied.
-pub(super) async fn chart(stage: &Stage, directory: &Path) -> Result<BTreeSet<String>, Error> {
+pub(crate) async fn chart(
+    control_plane: &ControlPlane,
+    directory: &Path,
+) -> Result<BTreeSet<String>, Error> {
     let rendered = render(directory).await?;
     let objects: Vec<Value> =
         serde_saphyr::from_multiple(&rendered).map_err(|error| Error::Chart(error.to_string()))?;
@@ -28,7 +32,7 @@ pub(super) async fn chart(stage: &Stage, directory: &Path) -> Result<BTreeSet<St
     let kinds = objects.iter().filter_map(|object| object["kind"].as_str());
     let kinds = kinds.map(ToOwned::to_owned).collect();
     objects.insert(0, namespace(OPERATOR));
-    apply(stage, objects).await?;
+    apply(control_plane, objects).await?;
     Ok(kinds)
 }
 
@@ -55,7 +59,11 @@ pub(super) async fn team(stage: &Stage) -> Result<(), Error> {
             "name": AUTHENTICATED,
         }],
     });
-    apply(stage, vec![namespace(NAMESPACE), token, rights]).await
+    apply(
+        &stage.control_plane,
+        vec![namespace(NAMESPACE), token, rights],
+    )
+    .await
 }
 
 async fn render(directory: &Path) -> Result<String, Error> {
@@ -73,9 +81,10 @@ async fn render(directory: &Path) -> Result<String, Error> {
     output(command, "helm template", "").await
 }
 
-async fn apply(stage: &Stage, objects: Vec<Value>) -> Result<(), Error> {
+/// Applies objects as the administrator.
+pub(crate) async fn apply(control_plane: &ControlPlane, objects: Vec<Value>) -> Result<(), Error> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-    let mut command = stage.control_plane.kubectl();
+    let mut command = control_plane.kubectl();
     // The control plane has installed the CRDs already, under another name.
     command.args([
         "apply",
@@ -88,6 +97,6 @@ async fn apply(stage: &Stage, objects: Vec<Value>) -> Result<(), Error> {
     Ok(())
 }
 
-fn namespace(name: &str) -> Value {
+pub(crate) fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }

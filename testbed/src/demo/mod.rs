@@ -8,15 +8,15 @@
 
 mod command;
 mod consumer;
-mod effort;
-mod error;
+pub(crate) mod effort;
+pub(crate) mod error;
 mod explore;
 mod follow;
-mod install;
+pub(crate) mod install;
 mod interruption;
-mod names;
-mod operator;
-mod stage;
+pub(crate) mod names;
+pub(crate) mod operator;
+pub(crate) mod stage;
 mod story;
 mod summary;
 mod tally;
@@ -201,7 +201,7 @@ impl Demo {
         terminal: &Terminal,
     ) -> Result<Operator, Error> {
         terminal.hint("  chart          being installed")?;
-        let kinds = install::chart(stage, directory).await?;
+        let kinds = install::chart(&stage.control_plane, directory).await?;
         install::team(stage).await?;
         let kinds: Vec<String> = kinds.into_iter().collect();
         terminal.line(&format!("  chart          {}", kinds.join(", ")))?;
@@ -212,7 +212,7 @@ impl Demo {
             .service_account_kubeconfig(OPERATOR, OPERATOR, DAY)
             .await?;
         let digitalocean = stage.served.url();
-        let mut operator = Operator::start(&self.operator, &kubeconfig, &digitalocean, log)?;
+        let mut operator = Operator::start(&self.operator, &kubeconfig, &digitalocean, &[], log)?;
         let leads = operator::leads(&stage.client);
         operator.while_running(leads).await?;
         terminal.line(&format!(

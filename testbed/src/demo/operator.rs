@@ -22,16 +22,18 @@ const DRAIN: Duration = Duration::from_secs(15);
 const ELECTION: Duration = Duration::from_secs(30);
 
 /// A running operator; killed when dropped.
-pub(super) struct Operator {
+pub(crate) struct Operator {
     process: Child,
 }
 
 impl Operator {
-    /// Runs `program` against the cluster of `kubeconfig`, in an environment that holds nothing else.
-    pub(super) fn start(
+    /// Runs `program` with these `flags` more against the cluster of `kubeconfig`, in an environment that
+    /// holds nothing else.
+    pub(crate) fn start(
         program: &Path,
         kubeconfig: &Path,
         digitalocean: &str,
+        flags: &[&str],
         log: &Path,
     ) -> Result<Self, Error> {
         let log_file = std::fs::File::create(log).map_err(Error::file(log))?;
@@ -40,6 +42,7 @@ impl Operator {
             .args(["run", "--digitalocean-api-url", digitalocean])
             .args(["--operator-namespace", OPERATOR])
             .args(["--admin-address", "127.0.0.1:0"])
+            .args(flags)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
@@ -53,8 +56,13 @@ impl Operator {
         Ok(Self { process })
     }
 
+    /// Its process id; `None` when it has ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Does something for as long as the operator runs.
-    pub(super) async fn while_running<T>(
+    pub(crate) async fn while_running<T>(
         &mut self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
@@ -65,7 +73,7 @@ impl Operator {
     }
 
     /// Ends it as Kubernetes would: SIGTERM, and SIGKILL only when that does not help.
-    pub(super) async fn stop(mut self) -> Result<(), Error> {
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
         let pid = self
             .process
             .id()
@@ -93,7 +101,7 @@ fn success(ended: ExitStatus) -> Result<(), Error> {
 }
 
 /// Waits until an operator holds the lease.
-pub(super) async fn leads(client: &Client) -> Result<(), Error> {
+pub(crate) async fn leads(client: &Client) -> Result<(), Error> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), OPERATOR);
     let is_held = |lease: Option<&Lease>| {
         let spec = lease.and_then(|lease| lease.spec.as_ref());
@@ -110,7 +118,7 @@ pub(super) async fn leads(client: &Client) -> Result<(), Error> {
 }
 
 /// The last lines of a log; empty where there is none.
-pub(super) fn last_lines(log: &Path, count: usize) -> String {
+pub(crate) fn last_lines(log: &Path, count: usize) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")

@@ -105,6 +105,6 @@ fn simulator(directory: &Path) -> Result<Simulator, Error> {
 }
 
 /// The root of the repository.
-pub(super) fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

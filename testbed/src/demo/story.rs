@@ -228,7 +228,7 @@ impl Story<'_> {
     /// Waits until the status says of `published` that it is ready.
     async fn await_ready(&self, published: &Published) -> Result<AccessStatus, Error> {
         let is_ready = |status: &AccessStatus| {
-            status.ready.holds && status.expires_at == Some(published.expires_at)
+            status.ready.holds() && status.expires_at == Some(published.expires_at)
         };
         self.await_access("condition Ready", is_ready).await
     }

@@ -33,7 +33,7 @@ impl Summary {
             count => format!(", {count} of which got no answer"),
         };
         format!(
-            "  rotations     {rotations}, by nobody's hand\n  \
+            "  rotations     {rotations}, unattended\n  \
              mints         {mints} tokens by DigitalOcean, for {} credentials\n  \
              API requests  {} per rotation, of the operator to the API server:\n                \
              {}\n  \

@@ -169,6 +169,16 @@ pub(crate) fn has_condition(
         .is_some_and(|condition| condition.status == status && condition.reason == reason)
 }
 
+/// Panics with what there is unless the condition of that type has this status for this reason.
+#[track_caller]
+pub(crate) fn assert_condition(access: &DOClusterAccess, kind: &str, status: &str, reason: &str) {
+    let conditions = access.status.as_ref().map(|status| &status.conditions);
+    assert!(
+        has_condition(access, kind, status, reason),
+        "{kind} is not {status} for {reason}: {conditions:#?}"
+    );
+}
+
 /// The decoded value of a key of a Secret, empty where it is not there.
 pub(crate) fn text(secret: &Secret, key: &str) -> String {
     let value = secret.data.as_ref().and_then(|data| data.get(key));

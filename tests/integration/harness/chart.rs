@@ -71,22 +71,15 @@ impl Rights {
     /// The same without one verb on one resource; panics where that is not granted.
     pub(crate) fn without(mut self, resource: &str, verb: &str) -> Self {
         let mut removed = 0;
-        for rule in self
-            .0
-            .iter_mut()
-            .filter_map(|object| object["rules"].as_array_mut())
-            .flatten()
-        {
-            if rule["resources"]
-                .as_array()
-                .unwrap()
-                .contains(&resource.into())
-            {
+        for rules in self.rules_mut() {
+            for rule in rules.iter_mut().filter(|rule| concerns(rule, resource)) {
                 let verbs = rule["verbs"].as_array_mut().unwrap();
                 let before = verbs.len();
                 verbs.retain(|granted| granted != verb);
                 removed += before - verbs.len();
             }
+            // A rule without verbs is invalid.
+            rules.retain(|rule| rule["verbs"] != json!([]));
         }
         assert_eq!(
             removed, 1,
@@ -112,6 +105,12 @@ impl Rights {
             }
         }
         granted
+    }
+
+    fn rules_mut(&mut self) -> impl Iterator<Item = &mut Vec<Value>> {
+        self.0
+            .iter_mut()
+            .filter_map(|object| object["rules"].as_array_mut())
     }
 
     /// Creates them.
@@ -154,6 +153,11 @@ impl Rights {
             .await;
         }
     }
+}
+
+fn concerns(rule: &Value, resource: &str) -> bool {
+    let resources = rule["resources"].as_array().unwrap();
+    resources.iter().any(|name| name == resource)
 }
 
 async fn render(namespace: &str, arguments: &[&str]) -> String {

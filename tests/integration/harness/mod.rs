@@ -33,7 +33,7 @@ mod target;
 mod waiting;
 mod world;
 
-pub(crate) use access::{Access, annotation, condition, has_condition, text};
+pub(crate) use access::{Access, annotation, assert_condition, condition, has_condition, text};
 pub(crate) use chart::Rights;
 pub(crate) use operator::Operator;
 pub(crate) use process::{OperatorProcess, program};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::stage::Stage;
@@ -22,6 +23,7 @@ pub(crate) struct OperatorProcess {
     child: Child,
     admin_url: String,
     log: Arc<Mutex<String>>,
+    collecting: JoinHandle<()>,
 }
 
 impl OperatorProcess {
@@ -46,11 +48,12 @@ impl OperatorProcess {
             .spawn()
             .unwrap();
         let log = Arc::default();
-        tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&log)));
+        let collecting = tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&log)));
         let mut process = Self {
             child,
             admin_url: String::new(),
             log,
+            collecting,
         };
         let address = process.logged("serving /livez").await;
         let address = address.split_once("127.0.0.1:").unwrap().1;
@@ -62,10 +65,12 @@ impl OperatorProcess {
     /// The first line of the log that contains `text`, as soon as there is one.
     pub(crate) async fn logged(&self, text: &str) -> String {
         let find = async || {
-            self.log()
-                .lines()
-                .find(|line| line.contains(text))
-                .map(str::to_owned)
+            // Asked first: what was logged at the end is there then.
+            let ended = self.collecting.is_finished();
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains(text)).map(str::to_owned);
+            assert!(line.is_some() || !ended, "it ended without {text:?}:\n{log}");
+            line
         };
         eventually_some(&format!("the log says {text:?}"), find).await
     }
@@ -123,10 +128,15 @@ impl OperatorProcess {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for the end of its log.
     pub(crate) async fn ends(&mut self) -> ExitStatus {
-        match timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => status.unwrap(),
+        let end = async {
+            let status = self.child.wait().await.unwrap();
+            (&mut self.collecting).await.unwrap();
+            status
+        };
+        match timeout(PATIENCE, end).await {
+            Ok(status) => status,
             Err(_) => panic!("it goes on; its log:\n{}", self.log()),
         }
     }
