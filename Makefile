@@ -9,7 +9,9 @@ CRD := crds/doclusteraccesses.yaml
 
 include testbed/tools.mk
 include charts/charts.mk
--include testbed/demo.mk testbed/clients.mk
+include testbed/demo.mk
+include testbed/clients.mk
+include testbed/bench.mk
 
 .PHONY: help test test-rust test-clients lint lint-rust lint-dependencies generate check-generated
 

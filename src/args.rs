@@ -101,7 +101,9 @@ fn namespace(name: &str) -> Result<String, String> {
         && ends.iter().all(|end| end.is_some_and(allowed))
         && name.bytes().all(|byte| allowed(byte) || byte == b'-');
     let why = "a namespace has 1 to 63 lower-case letters, digits and hyphens";
-    is_label.then(|| name.to_string()).ok_or_else(|| why.to_string())
+    is_label
+        .then(|| name.to_string())
+        .ok_or_else(|| why.to_string())
 }
 
 /// Form of the log.
@@ -150,7 +152,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_namespace_is_refused() {
-        for name in ["", "Upper", "with space", "-a", "a-", "a/b", &"a".repeat(64)] {
+        for name in [
+            "",
+            "Upper",
+            "with space",
+            "-a",
+            "a-",
+            "a/b",
+            &"a".repeat(64),
+        ] {
             let line = ["do-cluster-access", "run", "--watch-namespace", name];
             assert!(Cli::try_parse_from(line).is_err(), "{name:?}");
         }

@@ -115,9 +115,7 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let outcome = controller.run(leadership, stop).await;
     end.send_replace(true);
     if let Some(candidate) = candidate
-        && timeout(RELEASE_DEADLINE, candidate)
-            .await
-            .is_err()
+        && timeout(RELEASE_DEADLINE, candidate).await.is_err()
     {
         warn!("the lease was not given up in time");
     }

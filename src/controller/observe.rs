@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::{Caches, Context};
 use super::key::ObjectKey;
 use super::kubernetes::ApiError;
 use super::memory::{HeldCredential, Memory};
@@ -31,6 +31,17 @@ pub(super) struct Observation {
     pub outputs: Vec<FoundOutput>,
     /// Secrets of ours that the spec no longer names.
     pub obsolete: Vec<Arc<FoundMetadata>>,
+    /// What one of those holds, where no output holds anything.
+    pub former: Option<Former>,
+}
+
+/// The credential in a Secret that the spec no longer names: an output was renamed.
+#[derive(Debug, Clone)]
+pub(super) struct Former {
+    /// Its issue.
+    pub issue: Issue,
+    /// The credential; only where it was read fresh.
+    pub material: Option<Material>,
 }
 
 impl Observation {
@@ -40,6 +51,17 @@ impl Observation {
         states
             .into_iter()
             .any(|state| matches!(state, OutputState::Intact { issue, .. } if issue == wanted))
+    }
+
+    /// The credential that is published: of several, the one that lasts longest.
+    pub(super) fn material(&self) -> Option<&Material> {
+        let materials = self
+            .outputs
+            .iter()
+            .filter_map(|place| place.material.as_ref());
+        materials
+            .max_by_key(|material| (material.issue.expires_at, material.issue.issued_at))
+            .or_else(|| self.former.as_ref()?.material.as_ref())
     }
 
     /// What decisions need of it.
@@ -53,6 +75,7 @@ impl Observation {
                 .map(|output| output.state.clone())
                 .collect(),
             obsolete: !self.obsolete.is_empty(),
+            former: self.former.as_ref().map(|former| former.issue.clone()),
             ever_issued: memory.last_issue_at.is_some() || status.is_some_and(was_ever_issued),
             held: memory.held.as_ref().map(HeldCredential::summary),
             failure: memory.failure.clone(),
@@ -79,7 +102,7 @@ fn was_ever_issued(status: &DOClusterAccessStatus) -> bool {
 #[must_use]
 pub(super) fn cached(context: &Context, subject: &Subject) -> Observation {
     let caches = context.caches();
-    let outputs = subject
+    let outputs: Vec<_> = subject
         .outputs
         .iter()
         .map(|output| {
@@ -96,11 +119,35 @@ pub(super) fn cached(context: &Context, subject: &Subject) -> Observation {
             }
         })
         .collect();
-    let obsolete = caches
-        .secrets_of(&subject.wanted.uid)
-        .filter(|secret| !named(subject, secret));
-    let obsolete = obsolete.collect();
-    Observation { outputs, obsolete }
+    let obsolete = obsolete(&caches, subject);
+    let marked = obsolete.iter().filter_map(|secret| secret.marks.as_ref());
+    let former = marked
+        .map(|marks| marks.issue.clone())
+        .max_by_key(|issue| (issue.expires_at, issue.issued_at))
+        .filter(|_| !any_intact(&outputs))
+        .map(|issue| Former {
+            issue,
+            material: None,
+        });
+    Observation {
+        outputs,
+        obsolete,
+        former,
+    }
+}
+
+/// Secrets of ours that the spec no longer names. One that bears our marks in another namespace is
+/// somebody's copy, or a trap.
+fn obsolete(caches: &Caches, subject: &Subject) -> Vec<Arc<FoundMetadata>> {
+    let ours = caches.secrets_of(&subject.wanted.uid);
+    ours.filter(|secret| *secret.namespace == *subject.key.namespace)
+        .filter(|secret| !named(subject, secret))
+        .collect()
+}
+
+fn any_intact(outputs: &[FoundOutput]) -> bool {
+    let mut states = outputs.iter().map(|output| &output.state);
+    states.any(|state| matches!(state, OutputState::Intact { .. }))
 }
 
 /// What the API server tells, read now.
@@ -118,10 +165,28 @@ pub(super) async fn fresh(context: &Context, subject: &Subject) -> Result<Observ
                 .await?,
         );
     }
+    let (outputs, obsolete) = compare_all_fresh(context, subject, found);
+    let former = if any_intact(&outputs) {
+        None
+    } else {
+        read_former(context, subject, &obsolete).await?
+    };
+    Ok(Observation {
+        outputs,
+        obsolete,
+        former,
+    })
+}
+
+fn compare_all_fresh(
+    context: &Context,
+    subject: &Subject,
+    found: Vec<Option<FoundSecret>>,
+) -> (Vec<FoundOutput>, Vec<Arc<FoundMetadata>>) {
     let mut caches = context.caches();
     let mut outputs = Vec::with_capacity(found.len());
     for (output, secret) in subject.outputs.iter().zip(found) {
-        let owner_exists = |uid: &str| caches.access_exists(namespace, uid);
+        let owner_exists = |uid: &str| caches.access_exists(&subject.key.namespace, uid);
         outputs.push(compare_fresh(subject, output, secret, owner_exists));
     }
     for metadata in outputs.iter().filter_map(|output| output.metadata.as_ref()) {
@@ -133,11 +198,41 @@ pub(super) async fn fresh(context: &Context, subject: &Subject) -> Result<Observ
             caches.observe_secret(FoundMetadata::clone(metadata));
         }
     }
-    let obsolete = caches
-        .secrets_of(&subject.wanted.uid)
-        .filter(|secret| !named(subject, secret));
-    let obsolete = obsolete.collect();
-    Ok(Observation { outputs, obsolete })
+    let obsolete = obsolete(&caches, subject);
+    (outputs, obsolete)
+}
+
+/// Looks for a credential in the Secrets that the spec no longer names, as a present output would hold it.
+async fn read_former(
+    context: &Context,
+    subject: &Subject,
+    obsolete: &[Arc<FoundMetadata>],
+) -> Result<Option<Former>, ApiError> {
+    let mut former: Option<Former> = None;
+    for metadata in obsolete {
+        let secret = context
+            .kubernetes
+            .read_secret(&metadata.namespace, &metadata.name)
+            .await?;
+        let ours = secret.filter(|secret| secret.metadata.belongs_to(&subject.wanted.uid));
+        let material = ours.and_then(|secret| {
+            let mut outputs = subject.outputs.iter();
+            outputs.find_map(|output| secret.material(output))
+        });
+        let Some(material) = material else {
+            continue;
+        };
+        let lasts_longer = former
+            .as_ref()
+            .is_none_or(|former| former.issue.expires_at < material.issue.expires_at);
+        if lasts_longer {
+            former = Some(Former {
+                issue: material.issue.clone(),
+                material: Some(material),
+            });
+        }
+    }
+    Ok(former)
 }
 
 fn compare_fresh(

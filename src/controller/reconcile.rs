@@ -16,7 +16,6 @@ use super::verify::{self, Clearance};
 use crate::api::{ClusterStatus, Reason};
 use crate::digitalocean::{Cluster, Error, ErrorKind, Operation, Turn};
 use crate::lookup::{Lookup, facts, look_up, unusable};
-use crate::outputs::Material;
 use crate::rotation::{
     Decision, EpochSeconds, Failure, IssueReason, MAX_SLEEP_SECONDS, decide, retry_at,
 };
@@ -87,7 +86,7 @@ impl Run<'_> {
                 self.settle(&cached, until).await
             }
             Decision::Issue(_) => match self.token() {
-                Some(TokenView::Usable(token)) => self.act(Some(token)).await,
+                Some(TokenView::Usable(token)) => Box::pin(self.act(Some(token))).await,
                 Some(TokenView::Unknown) => self.park(),
                 Some(TokenView::Blocked { reason, until }) => {
                     self.finding = Some(Finding::of(reason));
@@ -100,7 +99,7 @@ impl Run<'_> {
                     self.settle(&cached, self.now + MAX_SLEEP_SECONDS).await
                 }
             },
-            _ => self.act(None).await,
+            _ => Box::pin(self.act(None)).await,
         }
     }
 
@@ -551,7 +550,7 @@ impl Run<'_> {
         }
         if held.verification.is_none() {
             let policy = self.subject.access.spec.verification;
-            let published = published_material(&found);
+            let published = found.material();
             match verify::clear(self.context, policy, &held, published, self.now).await {
                 Clearance::Publish(verification) => held.verification = Some(verification),
                 Clearance::AskAgain(seconds) => {
@@ -617,7 +616,7 @@ impl Run<'_> {
     /// Writes the outputs that are not as wanted from one that is intact, or from memory.
     async fn repair(mut self, mut found: Observation) -> EpochSeconds {
         let held = self.memory.held.as_ref().map(|held| held.material.clone());
-        let published = published_material(&found).cloned();
+        let published = found.material().cloned();
         let source = match (&published, held) {
             (Some(published), Some(held)) if held.issue == published.issue => Some(held),
             _ => published,
@@ -700,8 +699,7 @@ impl Run<'_> {
         let since = previous.as_ref().map_or(now, |failure| failure.since);
         // Waiting for the limit to end makes up for no answer that was lost.
         let was_lost = previous.is_some_and(|failure| failure.may_have_minted);
-        let may_have_minted =
-            may_have_minted || (reason == Reason::IssueLimitReached && was_lost);
+        let may_have_minted = may_have_minted || (reason == Reason::IssueLimitReached && was_lost);
         let retry_at = retry_at(&self.subject.wanted.uid, now, since, expires_at, not_before);
         self.memory.failure = Some(Failure {
             attempt,
@@ -723,13 +721,4 @@ impl Run<'_> {
         report::first_refused(&self.subject, found)
             .map_or(Reason::SecretConflict, |(reason, _)| reason)
     }
-}
-
-/// The credential that is published: of several, the one that lasts longest.
-fn published_material(found: &Observation) -> Option<&Material> {
-    let materials = found
-        .outputs
-        .iter()
-        .filter_map(|place| place.material.as_ref());
-    materials.max_by_key(|material| (material.issue.expires_at, material.issue.issued_at))
 }

@@ -148,6 +148,8 @@ pub struct Observed {
     pub outputs: Vec<OutputState>,
     /// Secrets of ours that the spec no longer names.
     pub obsolete: bool,
+    /// The issue that one of those holds, where no output holds one: an output was renamed.
+    pub former: Option<Issue>,
     /// A credential has been published at some time.
     pub ever_issued: bool,
     /// A credential in memory.
@@ -173,6 +175,7 @@ impl Observed {
                 _ => None,
             })
             .max_by_key(|issue| (issue.expires_at, issue.issued_at))
+            .or(self.former.as_ref())
     }
 }
 

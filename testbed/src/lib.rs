@@ -1,5 +1,6 @@
 //! x
 
+pub mod bench;
 pub mod control_plane;
 pub mod demo;
 pub mod simulator;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use do_cluster_access_testbed::bench::Bench;
 use do_cluster_access_testbed::demo::Demo;
 use do_cluster_access_testbed::simulator::command::Simulate;
 
@@ -19,6 +20,7 @@ struct Arguments {
 enum Command {
     Simulate(Simulate),
     Demo(Demo),
+    Bench(Bench),
 }
 
 #[tokio::main]
@@ -29,6 +31,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Simulate(simulate) => simulate.run().await,
         Command::Demo(demo) => return demo.run().await,
+        Command::Bench(bench) => return bench.run().await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use do_cluster_access::api::DOClusterAccess;
 use do_cluster_access_testbed::simulator::{MintKind, Operation};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use crate::harness::{
     Access, Operator, Stage, World, annotation, condition, eventually, text, token_in, unavailable,
-    whoami, whoami_by_token};
+    whoami, whoami_by_token,
+};
 
 /// Seconds since 1970 of an RFC 3339 time.
 fn seconds(time: &str) -> i64 {
@@ -17,7 +19,13 @@ fn seconds(time: &str) -> i64 {
 }
 
 fn keys(secret: &Secret) -> Vec<&str> {
-    secret.data.as_ref().unwrap().keys().map(String::as_str).collect()
+    secret
+        .data
+        .as_ref()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 fn operations(stage: &Stage) -> Vec<Operation> {
@@ -38,34 +46,67 @@ async fn an_access_by_name_gets_everything_in_its_secret_for_two_mints() {
     let secret = access.secret().await;
 
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
-    assert_eq!(keys(&secret), ["ca.crt", "expires-at", "kubeconfig", "server", "token"]);
+    assert_eq!(
+        keys(&secret),
+        ["ca.crt", "expires-at", "kubeconfig", "server", "token"]
+    );
     assert_eq!(text(&secret, "server"), stage.server);
-    assert_eq!(text(&secret, "ca.crt").trim(), stage.certificate_authority.trim());
-    assert_eq!(text(&secret, "expires-at"), annotation(&secret, "expires-at"));
+    assert_eq!(
+        text(&secret, "ca.crt").trim(),
+        stage.certificate_authority.trim()
+    );
+    assert_eq!(
+        text(&secret, "expires-at"),
+        annotation(&secret, "expires-at")
+    );
 
     let labels = secret.metadata.labels.clone().unwrap();
     let expected = [
         ("app.kubernetes.io/managed-by", "do-cluster-access"),
         ("doclusteraccess.dev/access", "team-prod"),
     ];
-    assert_eq!(labels, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    assert_eq!(
+        labels,
+        expected
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
+    );
 
     let annotations = secret.metadata.annotations.clone().unwrap();
     let names: Vec<_> = annotations.keys().map(String::as_str).collect();
-    let expected =
-        ["access-uid", "cluster-id", "content-hash", "expires-at", "issue-hash", "issued-at"];
-    assert_eq!(names, expected.map(|name| format!("doclusteraccess.dev/{name}")));
+    let expected = [
+        "access-uid",
+        "cluster-id",
+        "content-hash",
+        "expires-at",
+        "issue-hash",
+        "issued-at",
+    ];
+    assert_eq!(
+        names,
+        expected.map(|name| format!("doclusteraccess.dev/{name}"))
+    );
     assert_eq!(annotation(&secret, "access-uid"), uid);
     assert_eq!(annotation(&secret, "cluster-id"), id);
-    let lifetime = seconds(&annotation(&secret, "expires-at")) - seconds(&annotation(&secret, "issued-at"));
+    let lifetime =
+        seconds(&annotation(&secret, "expires-at")) - seconds(&annotation(&secret, "issued-at"));
     assert!((3598..=3600).contains(&lifetime), "{lifetime}");
 
     let owners = secret.metadata.owner_references.clone().unwrap();
     assert_eq!(owners.len(), 1);
-    assert_eq!((owners[0].kind.as_str(), owners[0].name.as_str()), ("DOClusterAccess", "team-prod"));
-    assert_eq!((owners[0].uid.as_str(), owners[0].controller), (uid.as_str(), Some(true)));
+    assert_eq!(
+        (owners[0].kind.as_str(), owners[0].name.as_str()),
+        ("DOClusterAccess", "team-prod")
+    );
+    assert_eq!(
+        (owners[0].uid.as_str(), owners[0].controller),
+        (uid.as_str(), Some(true))
+    );
 
-    assert_eq!(operations(&stage), [Operation::GetKubeconfig, Operation::GetCredentials]);
+    assert_eq!(
+        operations(&stage),
+        [Operation::GetKubeconfig, Operation::GetCredentials]
+    );
     assert!(stage.mints().iter().all(|mint| mint.cluster == id));
 }
 
@@ -74,7 +115,9 @@ async fn the_kubeconfig_and_the_token_both_work_and_are_two_credentials() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     let secret = access.secret().await;
     let (kubeconfig, token) = (text(&secret, "kubeconfig"), text(&secret, "token"));
@@ -89,19 +132,25 @@ async fn the_kubeconfig_has_one_cluster_user_and_context_with_telling_names_and_
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     let kubeconfig = text(&access.secret().await, "kubeconfig");
     let document: Value = serde_saphyr::from_str(&kubeconfig).unwrap();
     let names = |kind: &str| -> Vec<String> {
         let items = document[kind].as_array().unwrap();
-        items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+        items
+            .iter()
+            .map(|item| item["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names("clusters"), ["do-nyc1-prod"]);
     assert_eq!(names("contexts"), ["do-nyc1-prod"]);
     assert_eq!(names("users"), ["do-nyc1-prod-admin"]);
     assert_eq!(document["current-context"], "do-nyc1-prod");
-    let fields = |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let fields =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
     let cluster = &document["clusters"][0]["cluster"];
     assert_eq!(fields(cluster), ["certificate-authority-data", "server"]);
     assert_eq!(fields(&document["users"][0]["user"]), ["token"]);
@@ -118,7 +167,10 @@ async fn an_access_by_id_with_a_rendered_kubeconfig_costs_one_mint() {
     access.ready().await;
     let secret = access.secret().await;
     assert_eq!(operations(&stage), [Operation::GetCredentials]);
-    assert_eq!(token_in(&text(&secret, "kubeconfig")), text(&secret, "token"));
+    assert_eq!(
+        token_in(&text(&secret, "kubeconfig")),
+        text(&secret, "token")
+    );
     assert_eq!(annotation(&secret, "cluster-id"), id);
     assert!(whoami(&text(&secret, "kubeconfig")).await.is_ok());
 }
@@ -139,11 +191,25 @@ async fn a_certificate_cluster_gives_certificate_and_key_which_expire_with_the_c
         let minted = stage.mints().split_off(before);
         assert_eq!(minted.len(), mints);
         assert!(minted.iter().all(|mint| mint.kind == MintKind::Certificate));
-        let expected = ["ca.crt", "client.crt", "client.key", "expires-at", "kubeconfig", "server"];
+        let expected = [
+            "ca.crt",
+            "client.crt",
+            "client.key",
+            "expires-at",
+            "kubeconfig",
+            "server",
+        ];
         assert_eq!(keys(&secret), expected);
-        let earliest = minted.iter().map(|mint| mint.expires_at.as_second()).min().unwrap();
+        let earliest = minted
+            .iter()
+            .map(|mint| mint.expires_at.as_second())
+            .min()
+            .unwrap();
         let difference = seconds(&text(&secret, "expires-at")) - earliest;
-        assert!(difference.abs() <= 2, "{difference} s from the certificate's end");
+        assert!(
+            difference.abs() <= 2,
+            "{difference} s from the certificate's end"
+        );
         let user = format!("{}@example.com", stage.namespace);
         assert_eq!(whoami(&text(&secret, "kubeconfig")).await, Ok(user));
     }
@@ -154,7 +220,9 @@ async fn status_tells_all_about_a_published_credential() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     let id = stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     let ready = access.ready().await;
     let secret = access.secret().await;
     let status = serde_json::to_value(ready.status.as_ref().unwrap()).unwrap();
@@ -175,26 +243,49 @@ async fn status_tells_all_about_a_published_credential() {
         assert_eq!(credential[field], json!(annotation(&secret, mark)));
     }
     let instant = |field: &str| seconds(credential[field].as_str().unwrap());
-    let (issued, renew, expires) = (instant("issuedAt"), instant("renewAt"), instant("expiresAt"));
+    let (issued, renew, expires) = (
+        instant("issuedAt"),
+        instant("renewAt"),
+        instant("expiresAt"),
+    );
     let lifetime = expires - issued;
     assert!((604_798..=604_800).contains(&lifetime), "{lifetime}");
     let margin = expires - renew;
-    assert!((lifetime / 3..=lifetime / 3 + lifetime / 10).contains(&margin), "{margin}");
+    assert!(
+        (lifetime / 3..=lifetime / 3 + lifetime / 10).contains(&margin),
+        "{margin}"
+    );
     assert!(instant("verifiedAt") - issued <= 30);
-    assert_eq!(credential["username"], format!("{}@example.com", stage.namespace));
+    assert_eq!(
+        credential["username"],
+        format!("{}@example.com", stage.namespace)
+    );
     let groups = credential["groups"].as_array().unwrap();
-    assert!(groups.contains(&json!("k8saas:authenticated")), "{groups:?}");
+    assert!(
+        groups.contains(&json!("k8saas:authenticated")),
+        "{groups:?}"
+    );
     let hash = annotation(&secret, "content-hash");
     let outputs = json!([{"secretName": "prod-kubeconfig", "contentHash": hash}]);
     assert_eq!(status["outputs"], outputs);
-    assert_eq!(conditions(&ready), [
-        ("Ready", "True", "Published"),
-        ("Synced", "True", "UpToDate"),
-        ("Verified", "True", "Accepted"),
-    ]);
-    assert!(status["conditions"].as_array().unwrap().iter().all(|condition| {
-        condition["observedGeneration"] == 1 && !condition["message"].as_str().unwrap().is_empty()
-    }));
+    assert_eq!(
+        conditions(&ready),
+        [
+            ("Ready", "True", "Published"),
+            ("Synced", "True", "UpToDate"),
+            ("Verified", "True", "Accepted"),
+        ]
+    );
+    assert!(
+        status["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|condition| {
+                condition["observedGeneration"] == 1
+                    && !condition["message"].as_str().unwrap().is_empty()
+            })
+    );
 }
 
 fn conditions(access: &DOClusterAccess) -> Vec<(&str, &str, &str)> {
@@ -202,7 +293,11 @@ fn conditions(access: &DOClusterAccess) -> Vec<(&str, &str, &str)> {
     conditions
         .iter()
         .map(|condition| {
-            (condition.type_.as_str(), condition.status.as_str(), condition.reason.as_str())
+            (
+                condition.type_.as_str(),
+                condition.status.as_str(),
+                condition.reason.as_str(),
+            )
         })
         .collect()
 }
@@ -210,8 +305,15 @@ fn conditions(access: &DOClusterAccess) -> Vec<(&str, &str, &str)> {
 #[tokio::test]
 async fn an_access_that_nobody_serves_is_not_healthy() {
     let stage = stage!();
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await.get().await;
-    assert_eq!(access.status.as_ref().unwrap().observed_generation, Some(-1));
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await
+        .get()
+        .await;
+    assert_eq!(
+        access.status.as_ref().unwrap().observed_generation,
+        Some(-1)
+    );
     assert!(condition(&access, "Ready").is_none());
 }
 
@@ -220,9 +322,14 @@ async fn one_event_announces_the_issue() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
-    eventually("there is an event", async || !access.events().await.is_empty()).await;
+    eventually("there is an event", async || {
+        !access.events().await.is_empty()
+    })
+    .await;
     let events = access.events().await;
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0].type_.as_deref(), Some("Normal"));
@@ -239,17 +346,81 @@ async fn kubectl_works_with_the_published_kubeconfig() {
     let stage = Stage::on(&world).await;
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
-    let file = std::env::temp_dir().join(format!("{}-{}.kubeconfig", stage.namespace, std::process::id()));
+    let file = std::env::temp_dir().join(format!(
+        "{}-{}.kubeconfig",
+        stage.namespace,
+        std::process::id()
+    ));
     std::fs::write(&file, text(&access.secret().await, "kubeconfig")).unwrap();
     let mut kubectl = world.control_plane.kubectl_with(&file);
-    let command = ["get", "secret", "prod-kubeconfig", "--namespace", &stage.namespace, "--output=name"];
+    let command = [
+        "get",
+        "secret",
+        "prod-kubeconfig",
+        "--namespace",
+        &stage.namespace,
+        "--output=name",
+    ];
     let output = kubectl.args(command).output().await.unwrap();
     std::fs::remove_file(&file).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "secret/prod-kubeconfig");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "secret/prod-kubeconfig"
+    );
+}
+
+#[tokio::test]
+async fn kubectl_get_shows_what_matters() {
+    if unavailable() {
+        return;
+    }
+    let world = World::shared().await;
+    let stage = Stage::on(&world).await;
+    let _operator = Operator::start(&stage).await;
+    stage.add_cluster(stage.cluster("cluster-of-prod"));
+    let spec = json!({"cluster": {"name": "cluster-of-prod"}});
+    let credential = stage.create_access("prod", spec).await.ready().await;
+    let credential = credential.status.unwrap().credential.unwrap();
+    let mut kubectl = world.control_plane.kubectl();
+    let command = [
+        "get",
+        "doca",
+        "--output=wide",
+        "--namespace",
+        &stage.namespace,
+    ];
+    let output = kubectl.args(command).output().await.unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Vec<_>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let columns = [
+        "NAME", "READY", "REASON", "CLUSTER", "EXPIRES", "RENEWS", "AGE", "VERIFIED", "ACCOUNT",
+    ];
+    assert_eq!(lines[0], columns);
+    let time = |time: Option<Time>| time.unwrap().0.to_string();
+    let (expires, renews) = (time(credential.expires_at), time(credential.renew_at));
+    let expected = [
+        "prod",
+        "True",
+        "UpToDate",
+        "cluster-of-prod",
+        &expires,
+        &renews,
+    ];
+    assert_eq!(lines[1][..6], expected);
+    assert_eq!(
+        lines[1][7..],
+        ["Accepted"],
+        "the age is before it, and no account behind"
+    );
 }
 
 #[tokio::test]
@@ -273,8 +444,11 @@ async fn one_issue_feeds_every_output_with_labels_and_annotations_of_its_own() {
     let contact = &two.metadata.annotations.as_ref().unwrap()["example.com/contact"];
     assert_eq!(contact, "payments@example.com");
     assert!(!two.metadata.labels.as_ref().unwrap().contains_key("team"));
-    let written: BTreeMap<_, _> =
-        status.outputs.iter().map(|output| (output.secret_name.as_str(), &output.content_hash)).collect();
+    let written: BTreeMap<_, _> = status
+        .outputs
+        .iter()
+        .map(|output| (output.secret_name.as_str(), &output.content_hash))
+        .collect();
     assert_eq!(written["one"], &annotation(&one, "content-hash"));
     assert_eq!(written["two"], &annotation(&two, "content-hash"));
     assert_eq!(stage.mints().len(), 2);
@@ -286,15 +460,22 @@ async fn accesses_do_not_wait_for_one_that_cannot_be_served() {
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
     let bad: Vec<Access> = vec![
-        stage.create_access("no-cluster", json!({"cluster": {"name": "absent"}})).await,
         stage
-            .create_access("no-token", json!({
-                "cluster": {"name": "prod"},
-                "tokenSecretRef": {"name": "absent"},
-            }))
+            .create_access("no-cluster", json!({"cluster": {"name": "absent"}}))
+            .await,
+        stage
+            .create_access(
+                "no-token",
+                json!({
+                    "cluster": {"name": "prod"},
+                    "tokenSecretRef": {"name": "absent"},
+                }),
+            )
             .await,
     ];
-    let good = stage.create_access("good", json!({"cluster": {"name": "prod"}})).await;
+    let good = stage
+        .create_access("good", json!({"cluster": {"name": "prod"}}))
+        .await;
     good.ready().await;
     bad[0].synced("ClusterNotFound").await;
     bad[1].synced("TokenSecretNotFound").await;

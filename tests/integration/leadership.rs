@@ -10,12 +10,17 @@ async fn follows(operator: &OperatorProcess) {
     operator.ready().await;
     let (_, metrics) = operator.get("/metrics").await;
     assert!(!operator.is_leader().await);
-    assert!(!metrics.contains("do_cluster_access_expiration_timestamp_seconds"), "{metrics}");
+    assert!(
+        !metrics.contains("do_cluster_access_expiration_timestamp_seconds"),
+        "{metrics}"
+    );
 }
 
 async fn published(stage: &Stage) -> Access {
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     access
 }
@@ -66,11 +71,27 @@ async fn a_leader_whose_lease_was_taken_exits_with_1() {
     let leases: kube::Api<Lease> = kube::Api::namespaced(stage.client.clone(), &stage.namespace);
     let taken = json!({"spec": {"holderIdentity": "somebody else", "leaseDurationSeconds": 3600}});
     let parameters = kube::api::PatchParams::default();
-    leases.patch("do-cluster-access", &parameters, &kube::api::Patch::Merge(taken)).await.unwrap();
+    leases
+        .patch(
+            "do-cluster-access",
+            &parameters,
+            &kube::api::Patch::Merge(taken),
+        )
+        .await
+        .unwrap();
     assert_eq!(leader.ends().await.code(), Some(1), "{}", leader.log());
     let log = leader.log();
-    assert!(log.lines().any(|line| line == "error: leadership was lost"), "{log}");
-    let holder = leases.get("do-cluster-access").await.unwrap().spec.unwrap().holder_identity;
+    assert!(
+        log.lines().any(|line| line == "error: leadership was lost"),
+        "{log}"
+    );
+    let holder = leases
+        .get("do-cluster-access")
+        .await
+        .unwrap()
+        .spec
+        .unwrap()
+        .holder_identity;
     assert_eq!(holder.as_deref(), Some("somebody else"));
 }
 
@@ -79,17 +100,24 @@ async fn without_leadership_nothing_is_written_any_more() {
     let stage = stage!();
     let operator = Operator::start(&stage).await;
     let access = published(&stage).await;
-    eventually("the event is written", async || !access.events().await.is_empty()).await;
+    eventually("the event is written", async || {
+        !access.events().await.is_empty()
+    })
+    .await;
     assert_eq!(operator.lose_leadership().await, Ended::LeadershipLost);
     let position = stage.audit_position().await;
     stage.delete_secret("prod-kubeconfig").await;
     let successor = Operator::start(&stage).await;
-    access.secret_until("the successor has healed it", |_| true).await;
+    access
+        .secret_until("the successor has healed it", |_| true)
+        .await;
     access.ready().await;
     drop(successor);
     assert_eq!(stage.mints().len(), 4);
     let written = stage.operator_requests(position).await;
-    let written = written.iter().filter(|request| request.verb == "patch" && request.resource == "secrets");
+    let written = written
+        .iter()
+        .filter(|request| request.verb == "patch" && request.resource == "secrets");
     assert_eq!(written.count(), 1);
 }
 
@@ -107,5 +135,8 @@ async fn two_leaders_at_once_mint_at_most_one_issue_too_many_and_agree_in_the_en
     assert!(stage.mints().len() <= 8, "{} mints", stage.mints().len());
     let hash = &ready.status.unwrap().outputs[0].content_hash;
     let published = access.secret().await;
-    assert_eq!(&crate::harness::annotation(&published, "content-hash"), hash);
+    assert_eq!(
+        &crate::harness::annotation(&published, "content-hash"),
+        hash
+    );
 }

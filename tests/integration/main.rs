@@ -8,6 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "functions beside the tests are test code, too"
 )]
 
@@ -28,3 +29,4 @@ mod repair;
 mod rotation;
 mod secrecy;
 mod triggers;
+mod writes;

@@ -1,16 +1,15 @@
 //! Worlds of their own: the API server goes away, an operator serves every namespace, an access cannot be decoded.
 
-use std::time::Duration;
-
 use do_cluster_access_testbed::control_plane::Options;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::json;
 
 use crate::harness::{
-    Operator, OperatorProcess, Rights, Stage, World, has_condition, text, unavailable, whoami,
+    OperatorProcess, Rights, Stage, World, has_condition, summary, text, unavailable, whoami,
 };
 
 #[tokio::test]
@@ -18,13 +17,19 @@ async fn an_outage_of_the_api_server_costs_no_mint_and_what_happened_meanwhile_i
     if unavailable() {
         return;
     }
-    let directory = std::env::temp_dir().join(format!("do-cluster-access-outage-{}", std::process::id()));
-    let options = Options { directory: Some(directory.clone()), ..Options::default() };
+    let directory =
+        std::env::temp_dir().join(format!("do-cluster-access-outage-{}", std::process::id()));
+    let options = Options {
+        directory: Some(directory.clone()),
+        ..Options::default()
+    };
     let world = World::start(options.clone()).await;
     let stage = Stage::on(&world).await;
     let operator = OperatorProcess::start(&stage, &["--leader-elect=false"]).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     let before = access.secret().await;
 
@@ -71,7 +76,9 @@ async fn an_operator_for_all_namespaces_serves_each_with_its_own_token_and_survi
     operator.logged("cannot be decoded").await;
     for tenant in &tenants {
         tenant.add_cluster(tenant.cluster("prod"));
-        let access = tenant.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+        let access = tenant
+            .create_access("prod", json!({"cluster": {"name": "prod"}}))
+            .await;
         access.ready().await;
         assert_eq!(tenant.mints().len(), 2);
     }
@@ -81,19 +88,79 @@ async fn an_operator_for_all_namespaces_serves_each_with_its_own_token_and_survi
     let accesses: Api<DynamicObject> =
         Api::namespaced_with(tenants[1].client.clone(), &tenants[1].namespace, &resource);
     let broken = Patch::Merge(json!({"spec": {"outputs": "none"}}));
-    accesses.patch("prod", &PatchParams::default(), &broken).await.unwrap();
+    accesses
+        .patch("prod", &PatchParams::default(), &broken)
+        .await
+        .unwrap();
     let other = tenants[0].access("prod");
     let before = other.secret().await;
     other.rotate("now").await;
     other.renewed(&before).await;
-    assert!(tenants[1].secrets().get_opt("prod-kubeconfig").await.unwrap().is_some());
+    assert!(
+        tenants[1]
+            .secrets()
+            .get_opt("prod-kubeconfig")
+            .await
+            .unwrap()
+            .is_some()
+    );
 
     // Once it can be decoded again it is served again.
     let mended = Patch::Merge(json!({"spec": {"outputs": null}}));
-    accesses.patch("prod", &PatchParams::default(), &mended).await.unwrap();
+    accesses
+        .patch("prod", &PatchParams::default(), &mended)
+        .await
+        .unwrap();
     let access = tenants[1].access("prod");
-    access.until("it is Ready", |access| has_condition(access, "Ready", "True", "Published")).await;
+    access
+        .until("it is Ready", |access| {
+            has_condition(access, "Ready", "True", "Published")
+        })
+        .await;
     assert_eq!(tenants[1].mints().len(), 2);
+}
+
+#[tokio::test]
+async fn a_secret_with_the_marks_of_an_access_in_another_namespace_is_neither_read_nor_touched() {
+    if unavailable() {
+        return;
+    }
+    let world = World::start(Options::default()).await;
+    let stage = Stage::with_rights(&world, Rights::everywhere).await;
+    let (victim, stranger) = (Stage::on(&world).await, Stage::on(&world).await);
+    let _operator = OperatorProcess::start_everywhere(&stage, &["--leader-elect=false"]).await;
+    victim.add_cluster(victim.cluster("prod"));
+    let spec = json!({"cluster": {"name": "prod"}});
+    let access = victim.create_access("prod", spec).await;
+    access.ready().await;
+    let genuine = access.secret().await;
+
+    let mut copy = genuine.clone();
+    copy.metadata = ObjectMeta {
+        name: Some("copy".to_owned()),
+        labels: genuine.metadata.labels.clone(),
+        annotations: genuine.metadata.annotations.clone(),
+        ..ObjectMeta::default()
+    };
+    let created = PostParams::default();
+    let copy = stranger.secrets().create(&created, &copy).await.unwrap();
+    let position = stage.audit_position().await;
+    // With its own Secret gone, the operator looks for the credential wherever it may.
+    victim.delete_secret("prod-kubeconfig").await;
+    let healed = access.secret_until("it is there again", |_| true).await;
+    access.ready().await;
+    assert!(healed.data != genuine.data);
+    let after = stranger.secrets().get("copy").await.unwrap();
+    assert_eq!(
+        after.metadata.resource_version,
+        copy.metadata.resource_version
+    );
+    let requests = stage.operator_requests(position).await;
+    let abroad = requests
+        .iter()
+        .filter(|request| request.namespace == stranger.namespace);
+    let abroad: Vec<_> = abroad.cloned().collect();
+    assert!(abroad.is_empty(), "{:?}", summary(&abroad));
 }
 
 /// Lets the API server store accesses of any form, as an older or newer definition might.
@@ -106,7 +173,10 @@ async fn accept_anything(stage: &Stage) {
         "x-kubernetes-preserve-unknown-fields": true,
     }});
     definition.spec.versions[0].schema = serde_json::from_value(anything).unwrap();
-    definitions.replace(name, &PostParams::default(), &definition).await.unwrap();
+    definitions
+        .replace(name, &PostParams::default(), &definition)
+        .await
+        .unwrap();
     crate::harness::eventually("the definition is in force", async || {
         let probe = create(stage, "probe", json!({"cluster": 7})).await;
         if probe.is_ok() {

@@ -6,14 +6,18 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::{Operator, Stage, annotation, condition, has_condition, text, assert_condition};
+use crate::harness::{Operator, Stage, annotation, assert_condition, condition, text};
 
 fn secret(value: Value) -> Secret {
     serde_json::from_value(value).unwrap()
 }
 
 async fn create(stage: &Stage, value: Value) -> Secret {
-    stage.secrets().create(&PostParams::default(), &secret(value)).await.unwrap()
+    stage
+        .secrets()
+        .create(&PostParams::default(), &secret(value))
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -21,17 +25,27 @@ async fn a_foreign_secret_is_refused_before_anything_is_minted_and_the_access_he
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let foreign =
-        create(&stage, json!({"metadata": {"name": "prod-kubeconfig"}, "stringData": {"kubeconfig": "theirs"}}))
-            .await;
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let foreign = create(
+        &stage,
+        json!({"metadata": {"name": "prod-kubeconfig"}, "stringData": {"kubeconfig": "theirs"}}),
+    )
+    .await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     let refused = access.synced("SecretConflict").await;
     assert_condition(&refused, "Stalled", "True", "SecretConflict");
     assert!(condition(&refused, "Ready").is_some_and(|ready| ready.status == "False"));
     let message = &condition(&refused, "Synced").unwrap().message;
-    assert!(message.contains("prod-kubeconfig") && message.contains("adopt"), "{message}");
+    assert!(
+        message.contains("prod-kubeconfig") && message.contains("adopt"),
+        "{message}"
+    );
     let untouched = access.secret().await;
-    assert_eq!(untouched.metadata.resource_version, foreign.metadata.resource_version);
+    assert_eq!(
+        untouched.metadata.resource_version,
+        foreign.metadata.resource_version
+    );
     assert_eq!(stage.mints().len(), 0);
 
     stage.delete_secret("prod-kubeconfig").await;
@@ -45,12 +59,16 @@ async fn an_adopted_secret_keeps_its_identity_and_what_else_is_in_it_and_has_no_
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let foreign = create(&stage, json!({
-        "metadata": {"name": "shared", "labels": {"app": "theirs"}},
-        "stringData": {"kubeconfig": "theirs", "other": "kept"},
-    }))
+    let foreign = create(
+        &stage,
+        json!({
+            "metadata": {"name": "shared", "labels": {"app": "theirs"}},
+            "stringData": {"kubeconfig": "theirs", "other": "kept"},
+        }),
+    )
     .await;
-    let spec = json!({"cluster": {"name": "prod"}, "outputs": [{"secretName": "shared", "adopt": true}]});
+    let spec =
+        json!({"cluster": {"name": "prod"}, "outputs": [{"secretName": "shared", "adopt": true}]});
     let access = stage.create_access("prod", spec).await;
     access.ready().await;
     let adopted = stage.secrets().get("shared").await.unwrap();
@@ -62,9 +80,13 @@ async fn an_adopted_secret_keeps_its_identity_and_what_else_is_in_it_and_has_no_
     assert_eq!(stage.mints().len(), 2);
 
     // An adopted Secret is let go, never deleted.
-    access.patch_spec(json!({"outputs": [{"secretName": "own"}]})).await;
+    access
+        .patch_spec(json!({"outputs": [{"secretName": "own"}]}))
+        .await;
     access.ready().await;
-    let released = stage.secret_until("shared", "it is let go", is_released).await;
+    let released = stage
+        .secret_until("shared", "it is let go", is_released)
+        .await;
     assert_eq!(released.metadata.uid, foreign.metadata.uid);
     assert_eq!(text(&released, "other"), "kept");
 }
@@ -76,8 +98,12 @@ async fn an_adopted_secret_outlives_its_access() {
     stage.add_cluster(stage.cluster("prod"));
     create(&stage, json!({"metadata": {"name": "shared"}})).await;
     let outputs = json!([{"secretName": "shared", "adopt": true}, {"secretName": "own"}]);
-    let access =
-        stage.create_access("prod", json!({"cluster": {"name": "prod"}, "outputs": outputs})).await;
+    let access = stage
+        .create_access(
+            "prod",
+            json!({"cluster": {"name": "prod"}, "outputs": outputs}),
+        )
+        .await;
     access.ready().await;
     access.delete().await;
     stage.secret_gone("own").await;
@@ -89,13 +115,20 @@ async fn a_secret_of_another_type_is_a_conflict_even_when_it_may_be_adopted() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let foreign =
-        create(&stage, json!({"metadata": {"name": "shared"}, "type": "example.com/other"})).await;
-    let spec = json!({"cluster": {"name": "prod"}, "outputs": [{"secretName": "shared", "adopt": true}]});
+    let foreign = create(
+        &stage,
+        json!({"metadata": {"name": "shared"}, "type": "example.com/other"}),
+    )
+    .await;
+    let spec =
+        json!({"cluster": {"name": "prod"}, "outputs": [{"secretName": "shared", "adopt": true}]});
     let access = stage.create_access("prod", spec).await;
     access.synced("SecretConflict").await;
     let untouched = stage.secrets().get("shared").await.unwrap();
-    assert_eq!(untouched.metadata.resource_version, foreign.metadata.resource_version);
+    assert_eq!(
+        untouched.metadata.resource_version,
+        foreign.metadata.resource_version
+    );
     assert_eq!(stage.mints().len(), 0);
 }
 
@@ -106,8 +139,12 @@ async fn a_conflict_concerns_its_output_alone() {
     stage.add_cluster(stage.cluster("prod"));
     create(&stage, json!({"metadata": {"name": "taken"}})).await;
     let outputs = json!([{"secretName": "free"}, {"secretName": "taken"}]);
-    let access =
-        stage.create_access("prod", json!({"cluster": {"name": "prod"}, "outputs": outputs})).await;
+    let access = stage
+        .create_access(
+            "prod",
+            json!({"cluster": {"name": "prod"}, "outputs": outputs}),
+        )
+        .await;
     let partly = access.synced("SecretConflict").await;
     assert_condition(&partly, "Ready", "False", "OutputMissing");
     let free = stage.secrets().get("free").await.unwrap();
@@ -127,7 +164,9 @@ async fn the_secret_goes_with_the_access() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     access.delete().await;
     stage.secret_gone("prod-kubeconfig").await;
@@ -164,17 +203,28 @@ async fn a_changed_deletion_policy_is_applied_to_the_secret_without_a_mint() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     let before = access.secret().await;
     access.patch_spec(json!({"deletionPolicy": "Retain"})).await;
     access.ready().await;
     let retained = access.secret().await;
-    assert!(retained.metadata.owner_references.unwrap_or_default().is_empty());
+    assert!(
+        retained
+            .metadata
+            .owner_references
+            .unwrap_or_default()
+            .is_empty()
+    );
     access.patch_spec(json!({"deletionPolicy": null})).await;
     access.ready().await;
     let owned = access.secret().await;
-    assert_eq!(owned.metadata.owner_references, before.metadata.owner_references);
+    assert_eq!(
+        owned.metadata.owner_references,
+        before.metadata.owner_references
+    );
     assert_eq!(owned.metadata.uid, before.metadata.uid);
     assert!(owned.data == before.data);
     assert_eq!(stage.mints().len(), 2);
@@ -185,7 +235,11 @@ fn is_released(secret: &Secret) -> bool {
     let labels = secret.metadata.labels.clone().unwrap_or_default();
     !labels.contains_key("doclusteraccess.dev/access")
         && annotation(secret, "access-uid").is_empty()
-        && secret.metadata.owner_references.as_ref().is_none_or(Vec::is_empty)
+        && secret
+            .metadata
+            .owner_references
+            .as_ref()
+            .is_none_or(Vec::is_empty)
 }
 
 #[tokio::test]
@@ -194,10 +248,16 @@ async fn an_output_that_leaves_the_spec_is_deleted() {
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
     let outputs = json!([{"secretName": "one"}, {"secretName": "two"}]);
-    let access =
-        stage.create_access("prod", json!({"cluster": {"name": "prod"}, "outputs": outputs})).await;
+    let access = stage
+        .create_access(
+            "prod",
+            json!({"cluster": {"name": "prod"}, "outputs": outputs}),
+        )
+        .await;
     access.ready().await;
-    access.patch_spec(json!({"outputs": [{"secretName": "one"}]})).await;
+    access
+        .patch_spec(json!({"outputs": [{"secretName": "one"}]}))
+        .await;
     stage.secret_gone("two").await;
     access.ready().await;
     assert_eq!(stage.mints().len(), 2);
@@ -208,12 +268,15 @@ async fn with_retain_an_output_that_leaves_the_spec_is_let_go_with_all_that_is_i
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let outputs = json!([{"secretName": "one"}, {"secretName": "two", "labels": {"team": "payments"}}]);
+    let outputs =
+        json!([{"secretName": "one"}, {"secretName": "two", "labels": {"team": "payments"}}]);
     let spec = json!({"cluster": {"name": "prod"}, "deletionPolicy": "Retain", "outputs": outputs});
     let access = stage.create_access("prod", spec).await;
     access.ready().await;
     let before = stage.secrets().get("two").await.unwrap();
-    access.patch_spec(json!({"outputs": [{"secretName": "one"}]})).await;
+    access
+        .patch_spec(json!({"outputs": [{"secretName": "one"}]}))
+        .await;
     let released = stage.secret_until("two", "it is let go", is_released).await;
     access.ready().await;
     assert!(released.data == before.data);
@@ -227,10 +290,14 @@ async fn a_renamed_output_holds_the_same_credential_and_the_old_secret_goes() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     access.ready().await;
     let before = access.secret().await;
-    access.patch_spec(json!({"outputs": [{"secretName": "renamed"}]})).await;
+    access
+        .patch_spec(json!({"outputs": [{"secretName": "renamed"}]}))
+        .await;
     let renamed = stage.secret_until("renamed", "it is there", |_| true).await;
     stage.secret_gone("prod-kubeconfig").await;
     access.ready().await;
@@ -247,14 +314,21 @@ async fn an_access_that_was_deleted_and_made_again_inherits_nothing() {
     let access = stage.create_access("prod", spec.clone()).await;
     let uid = access.ready().await.metadata.uid.unwrap();
     let before = access.secret().await;
-    access.api.delete(&access.name, &DeleteParams::background()).await.unwrap();
+    access
+        .api
+        .delete(&access.name, &DeleteParams::background())
+        .await
+        .unwrap();
     let namesake = stage.create_access("prod", spec).await;
     let ready = namesake.ready().await;
     assert_ne!(ready.metadata.uid.as_ref(), Some(&uid));
     let after = namesake.secret().await;
     assert_ne!(after.metadata.uid, before.metadata.uid);
     assert!(after.data != before.data);
-    assert_eq!(annotation(&after, "access-uid"), ready.metadata.uid.unwrap());
+    assert_eq!(
+        annotation(&after, "access-uid"),
+        ready.metadata.uid.unwrap()
+    );
     assert_eq!(stage.mints().len(), 4);
 }
 
@@ -270,6 +344,9 @@ async fn two_accesses_that_want_the_same_secret_do_not_fight_over_it() {
     second.synced("SecretConflict").await;
     first.ready().await;
     let wanted = stage.secrets().get("wanted").await.unwrap();
-    assert_eq!(wanted.metadata.labels.unwrap()["doclusteraccess.dev/access"], "first");
+    assert_eq!(
+        wanted.metadata.labels.unwrap()["doclusteraccess.dev/access"],
+        "first"
+    );
     assert_eq!(stage.mints().len(), 2);
 }

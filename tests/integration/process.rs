@@ -14,7 +14,10 @@ use crate::harness::{OperatorProcess, PATIENCE, eventually, program, repository,
 async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = program();
     command.args(arguments).envs(environment.iter().copied());
-    timeout(PATIENCE, command.output()).await.expect("it goes on").unwrap()
+    timeout(PATIENCE, command.output())
+        .await
+        .expect("it goes on")
+        .unwrap()
 }
 
 fn errors(output: &Output) -> String {
@@ -33,8 +36,14 @@ async fn wrong_flags_are_told_and_exit_with_2() {
         ("--admin-address=here", "--admin-address"),
         ("--log-format=xml", "--log-format"),
         ("--log-filter=a=b=c", "--log-filter"),
-        ("--digitalocean-api-url=http://example.com", "--digitalocean-api-url"),
-        ("--digitalocean-api-url=ftp://example.com", "--digitalocean-api-url"),
+        (
+            "--digitalocean-api-url=http://example.com",
+            "--digitalocean-api-url",
+        ),
+        (
+            "--digitalocean-api-url=ftp://example.com",
+            "--digitalocean-api-url",
+        ),
         ("--watch-namespace=Not A Namespace", "--watch-namespace"),
         ("--operator-namespace=", "--operator-namespace"),
     ] {
@@ -69,7 +78,12 @@ async fn without_a_usable_cluster_it_exits_with_1_and_one_line_that_says_why() {
         .to_string()
     };
     // Nobody listens there: it was free a moment ago, and is not waited for long.
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let cases = [
         ("absent".to_owned(), "KUBECONFIG"),
         (write("garbage", "{{{"), "KUBECONFIG"),
@@ -77,10 +91,17 @@ async fn without_a_usable_cluster_it_exits_with_1_and_one_line_that_says_why() {
     ];
     for (path, told) in cases {
         let environment = [("KUBECONFIG", path.as_str())];
-        let output = run(&["run", "--admin-address=127.0.0.1:0", "--log-filter=error"], &environment).await;
+        let output = run(
+            &["run", "--admin-address=127.0.0.1:0", "--log-filter=error"],
+            &environment,
+        )
+        .await;
         let errors = errors(&output);
         assert_eq!(output.status.code(), Some(1), "{path}: {errors}");
-        let lines: Vec<_> = errors.lines().filter(|line| line.starts_with("error: ")).collect();
+        let lines: Vec<_> = errors
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
         assert_eq!(lines.len(), 1, "{path}: {errors}");
         assert!(lines[0].contains(told), "{path}: {errors}");
     }
@@ -93,12 +114,18 @@ async fn an_address_that_is_taken_is_told_and_exits_with_1() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let kubeconfig = stage.operator_kubeconfig.to_str().unwrap();
-    let environment = [("KUBECONFIG", kubeconfig), ("DO_CLUSTER_ACCESS_ADMIN_ADDRESS", &address)];
+    let environment = [
+        ("KUBECONFIG", kubeconfig),
+        ("DO_CLUSTER_ACCESS_ADMIN_ADDRESS", &address),
+    ];
     let output = run(&["run"], &environment).await;
     let errors = errors(&output);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     let told = format!("error: --admin-address {address}: ");
-    assert!(errors.lines().any(|line| line.starts_with(&told)), "{errors}");
+    assert!(
+        errors.lines().any(|line| line.starts_with(&told)),
+        "{errors}"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +136,11 @@ async fn a_token_that_the_api_server_refuses_is_told_and_exits_with_1() {
     kubeconfig["users"][0]["user"]["token"] = json!("refused");
     let path = stage.operator_kubeconfig.with_extension("refused");
     std::fs::write(&path, kubeconfig.to_string()).unwrap();
-    let output = run(&["run", "--admin-address=127.0.0.1:0"], &[("KUBECONFIG", path.to_str().unwrap())]).await;
+    let output = run(
+        &["run", "--admin-address=127.0.0.1:0"],
+        &[("KUBECONFIG", path.to_str().unwrap())],
+    )
+    .await;
     assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
     assert!(errors(&output).contains("401"), "{}", errors(&output));
 }
@@ -122,10 +153,16 @@ async fn the_printed_definitions_are_those_that_are_shipped() {
         let mut files: Vec<_> = std::fs::read_dir(repository().join("crds"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "yaml")
+            })
             .collect();
         files.sort();
-        files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+        files
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect()
     };
     let documents = |yaml: &str| serde_saphyr::from_multiple::<serde_json::Value>(yaml).unwrap();
     assert!(documents(&String::from_utf8(output.stdout).unwrap()) == documents(&shipped));
@@ -138,11 +175,17 @@ async fn it_serves_an_access_and_says_how_it_is_doing() {
     operator.ready().await;
     operator.leads().await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     let status = access.ready().await.status.unwrap();
     assert_eq!(operator.get("/livez").await.0, 200);
     assert_eq!(operator.get("/nowhere").await.0, 404);
-    assert!(whoami(&text(&access.secret().await, "kubeconfig")).await.is_ok());
+    assert!(
+        whoami(&text(&access.secret().await, "kubeconfig"))
+            .await
+            .is_ok()
+    );
 
     let (code, metrics) = operator.get("/metrics").await;
     assert_eq!(code, 200);
@@ -159,30 +202,63 @@ async fn it_serves_an_access_and_says_how_it_is_doing() {
     };
     let prefix = "do_cluster_access_";
     for (series, expected) in [
-        ("expiration_timestamp_seconds", instant(credential.expires_at)),
+        (
+            "expiration_timestamp_seconds",
+            instant(credential.expires_at),
+        ),
         ("renewal_timestamp_seconds", instant(credential.renew_at)),
-        ("verified_timestamp_seconds", instant(credential.verified_at)),
+        (
+            "verified_timestamp_seconds",
+            instant(credential.verified_at),
+        ),
         ("ready", "1".to_owned()),
     ] {
-        assert_eq!(whole(&format!("{prefix}{series}{of_access}")), expected, "{series}");
+        assert_eq!(
+            whole(&format!("{prefix}{series}{of_access}")),
+            expected,
+            "{series}"
+        );
     }
     let account = format!("{{account=\"{}/digitalocean\"}}", stage.namespace);
     for (series, expected) in [
-        (format!("mints_total{{reason=\"first\"}}"), "2"),
+        ("mints_total{reason=\"first\"}".to_owned(), "2"),
         ("expired_seconds_total".to_owned(), "0"),
         ("leader".to_owned(), "1"),
         (format!("account_clusters{account}"), "1"),
-        ("digitalocean_requests_total{operation=\"list_clusters\",code=\"200\"}".to_owned(), "1"),
-        ("digitalocean_requests_total{operation=\"get_credentials\",code=\"200\"}".to_owned(), "1"),
-        ("digitalocean_requests_total{operation=\"get_kubeconfig\",code=\"200\"}".to_owned(), "1"),
-        ("digitalocean_request_duration_seconds_count".to_owned(), "3"),
+        (
+            "digitalocean_requests_total{operation=\"list_clusters\",code=\"200\"}".to_owned(),
+            "1",
+        ),
+        (
+            "digitalocean_requests_total{operation=\"get_credentials\",code=\"200\"}".to_owned(),
+            "1",
+        ),
+        (
+            "digitalocean_requests_total{operation=\"get_kubeconfig\",code=\"200\"}".to_owned(),
+            "1",
+        ),
+        (
+            "digitalocean_request_duration_seconds_count".to_owned(),
+            "3",
+        ),
     ] {
         assert_eq!(whole(&format!("{prefix}{series}")), expected, "{series}");
     }
-    let remaining = whole(&format!("{prefix}digitalocean_ratelimit_remaining{account}"));
-    assert!((4900..5000).contains(&remaining.parse().unwrap()), "{remaining}");
-    assert_ne!(whole(&format!("{prefix}reconciles_total{{result=\"done\"}}")), "0");
-    assert_ne!(whole(&format!("{prefix}reconcile_duration_seconds_count")), "0");
+    let remaining = whole(&format!(
+        "{prefix}digitalocean_ratelimit_remaining{account}"
+    ));
+    assert!(
+        (4900..5000).contains(&remaining.parse().unwrap()),
+        "{remaining}"
+    );
+    assert_ne!(
+        whole(&format!("{prefix}reconciles_total{{result=\"done\"}}")),
+        "0"
+    );
+    assert_ne!(
+        whole(&format!("{prefix}reconcile_duration_seconds_count")),
+        "0"
+    );
 }
 
 /// Name with labels, and value, of every sample. Panics where the text is not in the format that it says it is.
@@ -219,7 +295,11 @@ async fn sigterm_ends_it_at_once_with_0_and_the_lease_is_given_up() {
     operator.terminate().await;
     let begin = Instant::now();
     assert_eq!(operator.ends().await.code(), Some(0), "{}", operator.log());
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
     assert_eq!(holder(&stage).await, "");
 }
 
@@ -237,12 +317,18 @@ async fn sigterm_lets_an_issue_in_progress_come_to_its_end() {
     let mut operator = OperatorProcess::start(&stage, &["--leader-elect=false"]).await;
     stage.add_cluster(stage.cluster("prod"));
     stage.inject(Fault::new(FaultKind::Delay(3000)).on(Operation::GetCredentials));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     eventually("the issue has begun", async || !stage.mints().is_empty()).await;
     operator.terminate().await;
     assert_eq!(operator.ends().await.code(), Some(0), "{}", operator.log());
     access.ready().await;
-    assert!(whoami(&text(&access.secret().await, "kubeconfig")).await.is_ok());
+    assert!(
+        whoami(&text(&access.secret().await, "kubeconfig"))
+            .await
+            .is_ok()
+    );
     assert_eq!(stage.mints().len(), 2);
 }
 
@@ -251,7 +337,9 @@ async fn after_kill_9_a_new_process_goes_on_and_mints_nothing() {
     let stage = stage!();
     let operator = OperatorProcess::start(&stage, &["--leader-elect=false"]).await;
     stage.add_cluster(stage.cluster("prod"));
-    let access = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
     let before = access.ready().await.status;
     let secret = access.secret().await;
     operator.kill().await;
@@ -260,11 +348,16 @@ async fn after_kill_9_a_new_process_goes_on_and_mints_nothing() {
     successor.ready().await;
     eventually("the successor has looked", async || {
         let (_, metrics) = successor.get("/metrics").await;
-        metrics.lines().any(|line| line.starts_with("do_cluster_access_reconciles_total{"))
+        metrics
+            .lines()
+            .any(|line| line.starts_with("do_cluster_access_reconciles_total{"))
     })
     .await;
     assert_eq!(access.get().await.status, before, "a restart is no news");
-    assert_eq!(access.secret().await.metadata.resource_version, secret.metadata.resource_version);
+    assert_eq!(
+        access.secret().await.metadata.resource_version,
+        secret.metadata.resource_version
+    );
     assert_eq!(stage.mints().len(), 2);
 
     access.rotate("after the restart").await;
@@ -279,7 +372,11 @@ async fn the_log_can_be_json() {
     let mut operator =
         OperatorProcess::start(&stage, &["--leader-elect=false", "--log-format=json"]).await;
     stage.add_cluster(stage.cluster("prod"));
-    stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await.ready().await;
+    stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await
+        .ready()
+        .await;
     operator.logged("credential issued").await;
     operator.terminate().await;
     operator.ends().await;

@@ -11,17 +11,26 @@ use crate::harness::{OperatorProcess, Rights, Stage, World, eventually, summary,
 async fn play(stage: &Stage) {
     stage.add_cluster(stage.cluster("prod"));
     let outputs = json!([{"secretName": "one"}, {"secretName": "two"}]);
-    let access =
-        stage.create_access("prod", json!({"cluster": {"name": "prod"}, "outputs": outputs})).await;
+    let access = stage
+        .create_access(
+            "prod",
+            json!({"cluster": {"name": "prod"}, "outputs": outputs}),
+        )
+        .await;
     access.ready().await;
     let before = stage.secrets().get("one").await.unwrap();
     access.rotate("now").await;
     let renewed = |secret: &k8s_openapi::api::core::v1::Secret| secret.data != before.data;
     stage.secret_until("one", "it is renewed", renewed).await;
-    access.patch_spec(json!({"outputs": [{"secretName": "one"}]})).await;
+    access
+        .patch_spec(json!({"outputs": [{"secretName": "one"}]}))
+        .await;
     stage.secret_gone("two").await;
     access.ready().await;
-    eventually("the events are written", async || access.events().await.len() >= 2).await;
+    eventually("the events are written", async || {
+        access.events().await.len() >= 2
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -44,19 +53,27 @@ async fn each_verb_that_the_chart_grants_is_needed() {
     }
     let granted = Rights::within("any").await.granted();
     assert!(granted.len() > 10, "{granted:?}");
-    join_all(granted.iter().map(|(resource, verb)| is_needed(resource, verb))).await;
+    join_all(
+        granted
+            .iter()
+            .map(|(resource, verb)| is_needed(resource, verb)),
+    )
+    .await;
 }
 
 /// Without `verb` on `resource` something is refused that belongs to what an operator does.
 async fn is_needed(resource: &str, verb: &str) {
-    let rights =
-        async |namespace: &str| Rights::within(namespace).await.without(resource, verb);
+    let rights = async |namespace: &str| Rights::within(namespace).await.without(resource, verb);
     let world = World::shared().await;
     let stage = Stage::with_rights(&world, rights).await;
     let position = stage.audit_position().await;
     let _operator = OperatorProcess::start(&stage, &[]).await;
     // An apply that creates is a patch to the API server, which needs both verbs.
-    let asked = if (resource, verb) == ("secrets", "create") { "patch" } else { verb };
+    let asked = if (resource, verb) == ("secrets", "create") {
+        "patch"
+    } else {
+        verb
+    };
     let mut refused = pin!(stage.refused(position, resource, asked));
     tokio::select! {
         _ = &mut refused => {}

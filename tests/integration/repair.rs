@@ -21,15 +21,25 @@ impl Scene {
         ]});
         let access = stage.create_access("prod", spec).await;
         access.ready().await;
-        Self { stage, access, _operator: operator }
+        Self {
+            stage,
+            access,
+            _operator: operator,
+        }
     }
 
     /// Applies `patch` to the Secret, and waits until it is as it was, with the same credential and no mint.
     async fn is_repaired(&self, patch: Value) {
         let before = self.access.secret().await;
         self.stage.patch_secret("prod-kubeconfig", patch).await;
-        let after = self.access.secret_until("it is as it was", |secret| same(secret, &before)).await;
-        assert_ne!(after.metadata.resource_version, before.metadata.resource_version);
+        let after = self
+            .access
+            .secret_until("it is as it was", |secret| same(secret, &before))
+            .await;
+        assert_ne!(
+            after.metadata.resource_version,
+            before.metadata.resource_version
+        );
         assert_eq!(after.metadata.uid, before.metadata.uid);
         self.access.ready().await;
         assert_eq!(self.stage.mints().len(), 2, "a repair minted");
@@ -47,35 +57,46 @@ fn same(one: &Secret, other: &Secret) -> bool {
 #[tokio::test]
 async fn a_label_that_was_removed_comes_back_without_a_mint() {
     let scene = Scene::set(stage!()).await;
-    scene.is_repaired(json!({"metadata": {"labels": {"team": null}}})).await;
+    scene
+        .is_repaired(json!({"metadata": {"labels": {"team": null}}}))
+        .await;
 }
 
 #[tokio::test]
 async fn a_label_that_was_edited_is_set_back_without_a_mint() {
     let scene = Scene::set(stage!()).await;
-    scene.is_repaired(json!({"metadata": {"labels": {"team": "mine"}}})).await;
+    scene
+        .is_repaired(json!({"metadata": {"labels": {"team": "mine"}}}))
+        .await;
 }
 
 #[tokio::test]
 async fn the_label_with_the_name_of_the_access_comes_back_without_a_mint() {
     let scene = Scene::set(stage!()).await;
-    scene.is_repaired(json!({"metadata": {"labels": {"doclusteraccess.dev/access": null}}})).await;
+    scene
+        .is_repaired(json!({"metadata": {"labels": {"doclusteraccess.dev/access": null}}}))
+        .await;
 }
 
 #[tokio::test]
 async fn the_label_that_the_operator_watches_by_comes_back_without_a_mint() {
     let scene = Scene::set(stage!()).await;
-    scene.is_repaired(json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}})).await;
+    scene
+        .is_repaired(json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}))
+        .await;
 }
 
 #[tokio::test]
 async fn the_owner_reference_comes_back_without_a_mint() {
     let scene = Scene::set(stage!()).await;
-    scene.is_repaired(json!({"metadata": {"ownerReferences": null}})).await;
+    scene
+        .is_repaired(json!({"metadata": {"ownerReferences": null}}))
+        .await;
 }
 
 #[tokio::test]
-async fn a_mark_that_was_edited_to_what_cannot_be_true_leads_to_an_issue_and_not_to_a_false_expiry() {
+async fn a_mark_that_was_edited_to_what_cannot_be_true_leads_to_an_issue_and_not_to_a_false_expiry()
+{
     let scene = Scene::set(stage!()).await;
     let before = scene.access.secret().await;
     let lie = json!({"metadata": {"annotations": {
@@ -94,11 +115,18 @@ async fn a_deleted_secret_is_there_again_with_a_credential_that_works() {
     let scene = Scene::set(stage!()).await;
     let before = scene.access.secret().await;
     scene.stage.delete_secret("prod-kubeconfig").await;
-    let after = scene.access.secret_until("it is there again", |_| true).await;
+    let after = scene
+        .access
+        .secret_until("it is there again", |_| true)
+        .await;
     assert_ne!(after.metadata.uid, before.metadata.uid);
     scene.access.ready().await;
     assert_eq!(scene.stage.mints().len(), 4);
-    assert!(crate::harness::whoami(&text(&after, "kubeconfig")).await.is_ok());
+    assert!(
+        crate::harness::whoami(&text(&after, "kubeconfig"))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -118,10 +146,15 @@ async fn edited_data_is_replaced_by_a_new_credential() {
 async fn a_removed_key_is_replaced_by_a_new_credential() {
     let scene = Scene::set(stage!()).await;
     let before = scene.access.secret().await;
-    scene.stage.patch_secret("prod-kubeconfig", json!({"data": {"kubeconfig": null}})).await;
+    scene
+        .stage
+        .patch_secret("prod-kubeconfig", json!({"data": {"kubeconfig": null}}))
+        .await;
     let after = scene
         .access
-        .secret_until("it has its key again", |secret| !text(secret, "kubeconfig").is_empty())
+        .secret_until("it has its key again", |secret| {
+            !text(secret, "kubeconfig").is_empty()
+        })
         .await;
     assert_eq!(after.metadata.uid, before.metadata.uid);
     scene.access.ready().await;
@@ -140,12 +173,18 @@ async fn a_damaged_secret_is_healed_from_another_output_of_the_same_issue_withou
     let intact = stage.secrets().get("two").await.unwrap();
 
     stage.delete_secret("one").await;
-    let healed = stage.secret_until("one", "it is there again", |_| true).await;
+    let healed = stage
+        .secret_until("one", "it is there again", |_| true)
+        .await;
     assert!(healed.data == intact.data);
     access.ready().await;
 
-    stage.patch_secret("two", json!({"stringData": {"kubeconfig": "broken"}})).await;
-    stage.secret_until("two", "it is healed", |secret| secret.data == intact.data).await;
+    stage
+        .patch_secret("two", json!({"stringData": {"kubeconfig": "broken"}}))
+        .await;
+    stage
+        .secret_until("two", "it is healed", |secret| secret.data == intact.data)
+        .await;
     access.ready().await;
     assert_eq!(stage.mints().len(), 2);
 }
@@ -155,9 +194,14 @@ async fn what_others_add_to_the_secret_stays_and_makes_the_operator_do_nothing()
     let scene = Scene::set(stage!()).await;
     let stage = &scene.stage;
     stage.add_cluster(stage.cluster("fence"));
-    let fence = stage.create_access("fence", json!({"cluster": {"name": "fence"}})).await;
+    let fence = stage
+        .create_access("fence", json!({"cluster": {"name": "fence"}}))
+        .await;
     fence.ready().await;
-    eventually("the event is written", async || !fence.events().await.is_empty()).await;
+    eventually("the event is written", async || {
+        !fence.events().await.is_empty()
+    })
+    .await;
 
     let position = stage.audit_position().await;
     let addition = json!({
@@ -173,12 +217,20 @@ async fn what_others_add_to_the_secret_stays_and_makes_the_operator_do_nothing()
     stage.patch_secret("fence-kubeconfig", gone).await;
     fence
         .secret_until("the fence is repaired", |secret| {
-            secret.metadata.labels.as_ref().unwrap().contains_key("doclusteraccess.dev/access")
+            secret
+                .metadata
+                .labels
+                .as_ref()
+                .unwrap()
+                .contains_key("doclusteraccess.dev/access")
         })
         .await;
     let requests = stage.operator_requests(position).await;
-    let about_prod: Vec<_> =
-        requests.iter().filter(|request| request.name.starts_with("prod")).cloned().collect();
+    let about_prod: Vec<_> = requests
+        .iter()
+        .filter(|request| request.name.starts_with("prod"))
+        .cloned()
+        .collect();
     assert!(about_prod.is_empty(), "{:?}", summary(&about_prod));
 
     // A renewal leaves them alone, too.
@@ -186,21 +238,33 @@ async fn what_others_add_to_the_secret_stays_and_makes_the_operator_do_nothing()
     scene.access.rotate("now").await;
     let after = scene.access.renewed(&before).await;
     assert_eq!(text(&after, "theirs"), "kept");
-    assert_eq!(after.metadata.annotations.unwrap()["example.com/checked"], "yes");
+    assert_eq!(
+        after.metadata.annotations.unwrap()["example.com/checked"],
+        "yes"
+    );
 }
 
 #[tokio::test]
 async fn a_status_that_somebody_else_wrote_is_set_right_without_a_mint() {
     let scene = Scene::set(stage!()).await;
     let before = scene.access.get().await.status;
-    let lie = json!({"status": {"conditions": [], "credential": null, "outputs": [], "cluster": null}});
+    let lie =
+        json!({"status": {"conditions": [], "credential": null, "outputs": [], "cluster": null}});
     let parameters = kube::api::PatchParams::default();
     let access = &scene.access;
-    access.api.patch_status(&access.name, &parameters, &kube::api::Patch::Merge(lie)).await.unwrap();
+    access
+        .api
+        .patch_status(&access.name, &parameters, &kube::api::Patch::Merge(lie))
+        .await
+        .unwrap();
     let after = access.ready().await.status;
     let credential = |status: &Option<do_cluster_access::api::DOClusterAccessStatus>| {
         let credential = status.as_ref().unwrap().credential.clone().unwrap();
-        (credential.issued_at, credential.expires_at, credential.renew_at)
+        (
+            credential.issued_at,
+            credential.expires_at,
+            credential.renew_at,
+        )
     };
     assert_eq!(credential(&after), credential(&before));
     assert_eq!(after.unwrap().outputs, before.unwrap().outputs);

@@ -8,9 +8,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::harness::{
-    Operator, Stage, eventually, text, token_in, whoami, whoami_by_token,
-};
+use crate::harness::{Operator, Stage, eventually, text, token_in, whoami, whoami_by_token};
 
 /// Uses what the Secret holds, five times a second.
 struct Poller {
@@ -52,12 +50,15 @@ async fn poll(stage: Arc<Stage>, name: &str, seen: Arc<Mutex<Seen>>) {
         for (what, answer) in [("kubeconfig", by_kubeconfig), ("token", by_token)] {
             if let Err(code) = answer {
                 let expires_at = text(&secret, "expires-at");
-                seen.refusals.push(format!("{code} for the {what} that expires at {expires_at}"));
+                seen.refusals.push(format!(
+                    "{code} for the {what} that expires at {expires_at}"
+                ));
             }
         }
         // An API server that is not ours may remember an accepted token for a while.
         if stage.simulator.review(&token).is_none() {
-            seen.refusals.push("DigitalOcean does not know the token any more".to_owned());
+            seen.refusals
+                .push("DigitalOcean does not know the token any more".to_owned());
         }
         seen.tokens.extend([token, token_in(&kubeconfig)]);
     }
@@ -80,9 +81,17 @@ async fn three_rotations_of_60_second_tokens_are_never_noticed_by_who_uses_the_s
         current = access.renewed(&current).await;
     }
     access.ready().await;
-    eventually("the last credential was used", async || poller.seen().tokens.len() >= 8).await;
+    eventually("the last credential was used", async || {
+        poller.seen().tokens.len() >= 8
+    })
+    .await;
     let seen = poller.seen();
-    assert_eq!(seen.refusals, Vec::<String>::new(), "in {} polls", seen.polls);
+    assert_eq!(
+        seen.refusals,
+        Vec::<String>::new(),
+        "in {} polls",
+        seen.polls
+    );
     assert!(seen.polls > 200, "polled {} times only", seen.polls);
     assert_eq!(seen.tokens.len(), 8, "two tokens an issue, four issues");
     assert_eq!(stage.mints().len(), 8);

@@ -12,7 +12,12 @@ fn canaries(stage: &Stage, secrets: &[Secret]) -> Vec<String> {
     let mut canaries = vec![stage.api_token.clone()];
     for secret in secrets {
         for key in ["token", "client.key"] {
-            canaries.extend(text(secret, key).lines().filter(|line| line.len() > 20).map(str::to_owned));
+            canaries.extend(
+                text(secret, key)
+                    .lines()
+                    .filter(|line| line.len() > 20)
+                    .map(str::to_owned),
+            );
         }
         let kubeconfig = text(secret, "kubeconfig");
         if !text(secret, "token").is_empty() {
@@ -21,7 +26,10 @@ fn canaries(stage: &Stage, secrets: &[Secret]) -> Vec<String> {
         canaries.extend(text(secret, "client.key").is_empty().then(String::new));
     }
     canaries.retain(|canary| !canary.is_empty() && !canary.starts_with("-----"));
-    let encoded: Vec<_> = canaries.iter().flat_map(|canary| in_base64(canary)).collect();
+    let encoded: Vec<_> = canaries
+        .iter()
+        .flat_map(|canary| in_base64(canary))
+        .collect();
     canaries.extend(encoded);
     canaries
 }
@@ -40,9 +48,14 @@ fn in_base64(text: &str) -> Vec<String> {
 
 fn assert_clean(place: &str, content: &str, canaries: &[String]) {
     for canary in canaries {
-        let Some(position) = content.find(canary.as_str()) else { continue };
+        let Some(position) = content.find(canary.as_str()) else {
+            continue;
+        };
         let line = content[..position].matches('\n').count();
-        panic!("{place} shows a secret in line {line}: {}", content.lines().nth(line).unwrap());
+        panic!(
+            "{place} shows a secret in line {line}: {}",
+            content.lines().nth(line).unwrap()
+        );
     }
 }
 
@@ -52,8 +65,12 @@ async fn no_secret_is_in_logs_at_trace_level_events_status_or_metrics() {
     let mut operator = OperatorProcess::start(&stage, &["--log-filter=trace"]).await;
     stage.add_cluster(stage.cluster("prod"));
     stage.add_cluster(stage.certificate_cluster("legacy", 7200));
-    let tokens = stage.create_access("prod", json!({"cluster": {"name": "prod"}})).await;
-    let certificates = stage.create_access("legacy", json!({"cluster": {"name": "legacy"}})).await;
+    let tokens = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
+    let certificates = stage
+        .create_access("legacy", json!({"cluster": {"name": "legacy"}}))
+        .await;
     tokens.ready().await;
     certificates.ready().await;
     let mut secrets = vec![tokens.secret().await, certificates.secret().await];
@@ -61,22 +78,42 @@ async fn no_secret_is_in_logs_at_trace_level_events_status_or_metrics() {
     secrets.push(tokens.renewed(&secrets[0]).await);
 
     // Things that go wrong tend to be told in detail.
-    stage.put_secret("broken", &[("access-token", &format!("{0} {0}", stage.api_token))]).await;
+    stage
+        .put_secret(
+            "broken",
+            &[("access-token", &format!("{0} {0}", stage.api_token))],
+        )
+        .await;
     let spec = json!({"cluster": {"name": "prod"}, "tokenSecretRef": {"name": "broken"}});
     let broken = stage.create_access("broken", spec).await;
     broken.synced("TokenInvalid").await;
-    stage.patch_secret("prod-kubeconfig", json!({"stringData": {"token": "edited"}})).await;
+    stage
+        .patch_secret(
+            "prod-kubeconfig",
+            json!({"stringData": {"token": "edited"}}),
+        )
+        .await;
     secrets.push(tokens.renewed(&secrets[2]).await);
     tokens.ready().await;
-    eventually("the events are written", async || tokens.events().await.len() >= 3).await;
+    eventually("the events are written", async || {
+        tokens.events().await.len() >= 3
+    })
+    .await;
 
     let canaries = canaries(&stage, &secrets);
-    assert!(canaries.len() > 20, "there is little to look for: {}", canaries.len());
+    assert!(
+        canaries.len() > 20,
+        "there is little to look for: {}",
+        canaries.len()
+    );
     let (_, metrics) = operator.get("/metrics").await;
     operator.terminate().await;
     operator.ends().await;
     let log = operator.log();
-    assert!(log.contains("TRACE"), "the log does not go as deep as it should");
+    assert!(
+        log.contains("TRACE"),
+        "the log does not go as deep as it should"
+    );
     assert_clean("the log", &log, &canaries);
     assert_clean("the metrics page", &metrics, &canaries);
     for access in [tokens, certificates, broken] {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use do_cluster_access_testbed::simulator::Operation;
 use serde_json::{Value, json};
 
-use crate::harness::{Access, Operator, Stage, condition, eventually, has_condition, summary, text, assert_condition};
+use crate::harness::{
+    Access, Operator, Stage, assert_condition, condition, eventually, has_condition, summary, text,
+};
 
 /// An operator, an access whose credential is published, and another one to compare with.
 struct Scene {
@@ -26,11 +28,21 @@ impl Scene {
         let fence = stage.create_access("fence", spec("fence")).await;
         access.ready().await;
         fence.ready().await;
-        Self { stage, access, fence, operator, cluster }
+        Self {
+            stage,
+            access,
+            fence,
+            operator,
+            cluster,
+        }
     }
 
     fn mints(&self) -> usize {
-        self.stage.mints().iter().filter(|mint| mint.cluster == self.cluster).count()
+        self.stage
+            .mints()
+            .iter()
+            .filter(|mint| mint.cluster == self.cluster)
+            .count()
     }
 
     /// Returns when the operator has seen, and acted on, all that was done to accesses and Secrets before.
@@ -79,8 +91,23 @@ async fn another_lifetime_leads_to_one_issue() {
 #[tokio::test]
 async fn another_source_of_the_kubeconfig_leads_to_one_issue() {
     let scene = Scene::set(stage!()).await;
-    scene.issues_once(json!({"kubeconfigSource": "Rendered"})).await;
-    scene.issues_once(json!({"kubeconfigSource": "DigitalOcean"})).await;
+    scene
+        .issues_once(json!({"kubeconfigSource": "Rendered"}))
+        .await;
+    scene
+        .issues_once(json!({"kubeconfigSource": "DigitalOcean"}))
+        .await;
+}
+
+#[tokio::test]
+async fn another_secret_for_the_api_token_leads_to_one_issue() {
+    let scene = Scene::set(stage!()).await;
+    let token = &[("token", scene.stage.api_token.as_str())];
+    scene.stage.put_secret("renamed", token).await;
+    let reference = json!({"name": "renamed", "key": "token"});
+    scene
+        .issues_once(json!({"tokenSecretRef": reference}))
+        .await;
 }
 
 #[tokio::test]
@@ -89,7 +116,9 @@ async fn another_cluster_leads_to_one_issue_for_that_cluster() {
     scene.cluster = scene.stage.add_cluster(scene.stage.cluster("successor"));
     // The operator's list of clusters may be five minutes old.
     scene.operator.advance(Duration::from_secs(301));
-    scene.issues_once(json!({"cluster": {"name": "successor"}})).await;
+    scene
+        .issues_once(json!({"cluster": {"name": "successor"}}))
+        .await;
     let status = scene.access.get().await.status.unwrap();
     assert_eq!(status.cluster.unwrap().id, Some(scene.cluster));
 }
@@ -98,23 +127,38 @@ async fn another_cluster_leads_to_one_issue_for_that_cluster() {
 async fn another_margin_moves_the_renewal_and_issues_nothing() {
     let scene = Scene::set(stage!()).await;
     let renew_at = |access: &do_cluster_access::api::DOClusterAccess| {
-        access.status.as_ref().unwrap().credential.as_ref().unwrap().renew_at.clone().unwrap().0
+        access
+            .status
+            .as_ref()
+            .unwrap()
+            .credential
+            .as_ref()
+            .unwrap()
+            .renew_at
+            .clone()
+            .unwrap()
+            .0
     };
     let before = renew_at(&scene.access.get().await);
-    scene.issues_nothing(json!({"spec": {"renewBeforeSeconds": 60}})).await;
+    scene
+        .issues_nothing(json!({"spec": {"renewBeforeSeconds": 60}}))
+        .await;
     assert!(renew_at(&scene.access.get().await) > before);
 }
 
 #[tokio::test]
 async fn another_verification_policy_issues_nothing() {
     let scene = Scene::set(stage!()).await;
-    scene.issues_nothing(json!({"spec": {"verification": "Required"}})).await;
+    scene
+        .issues_nothing(json!({"spec": {"verification": "Required"}}))
+        .await;
 }
 
 #[tokio::test]
 async fn a_label_or_annotation_on_the_access_issues_nothing() {
     let scene = Scene::set(stage!()).await;
-    let metadata = json!({"labels": {"team": "payments"}, "annotations": {"example.com/note": "x"}});
+    let metadata =
+        json!({"labels": {"team": "payments"}, "annotations": {"example.com/note": "x"}});
     scene.issues_nothing(json!({"metadata": metadata})).await;
 }
 
@@ -122,10 +166,14 @@ async fn a_label_or_annotation_on_the_access_issues_nothing() {
 async fn labels_and_annotations_of_an_output_change_in_place_and_issue_nothing() {
     let scene = Scene::set(stage!()).await;
     let output = json!({"secretName": "prod-kubeconfig", "labels": {"team": "payments"}});
-    scene.issues_nothing(json!({"spec": {"outputs": [output]}})).await;
+    scene
+        .issues_nothing(json!({"spec": {"outputs": [output]}}))
+        .await;
     let labels = scene.access.secret().await.metadata.labels.unwrap();
     assert_eq!(labels["team"], "payments");
-    scene.issues_nothing(json!({"spec": {"outputs": [{"secretName": "prod-kubeconfig"}]}})).await;
+    scene
+        .issues_nothing(json!({"spec": {"outputs": [{"secretName": "prod-kubeconfig"}]}}))
+        .await;
     let labels = scene.access.secret().await.metadata.labels.unwrap();
     assert!(!labels.contains_key("team"));
 }
@@ -134,7 +182,9 @@ async fn labels_and_annotations_of_an_output_change_in_place_and_issue_nothing()
 async fn another_output_gets_the_credential_that_is_there() {
     let scene = Scene::set(stage!()).await;
     let outputs = json!([{"secretName": "prod-kubeconfig"}, {"secretName": "second"}]);
-    scene.issues_nothing(json!({"spec": {"outputs": outputs}})).await;
+    scene
+        .issues_nothing(json!({"spec": {"outputs": outputs}}))
+        .await;
     let second = scene.stage.secrets().get("second").await.unwrap();
     assert!(second.data == scene.access.secret().await.data);
 }
@@ -145,15 +195,27 @@ async fn each_value_of_the_rotate_annotation_forces_exactly_one_issue() {
     for (value, mints) in [("1", 4), ("1", 4), ("2", 6)] {
         scene.access.rotate(value).await;
         let acted_on = |access: &do_cluster_access::api::DOClusterAccess| {
-            access.status.as_ref().unwrap().last_rotate_request.as_deref() == Some(value)
+            access
+                .status
+                .as_ref()
+                .unwrap()
+                .last_rotate_request
+                .as_deref()
+                == Some(value)
         };
-        scene.access.until("the request was acted on", acted_on).await;
+        scene
+            .access
+            .until("the request was acted on", acted_on)
+            .await;
         scene.all_is_seen().await;
         scene.access.ready().await;
         assert_eq!(scene.mints(), mints);
     }
     // Taking the annotation away asks for nothing.
-    scene.access.patch(json!({"metadata": {"annotations": {"doclusteraccess.dev/rotate": null}}})).await;
+    scene
+        .access
+        .patch(json!({"metadata": {"annotations": {"doclusteraccess.dev/rotate": null}}}))
+        .await;
     scene.all_is_seen().await;
     assert_eq!(scene.mints(), 6);
 }
@@ -165,11 +227,20 @@ async fn an_access_that_is_created_with_a_rotate_annotation_is_issued_once() {
     stage.add_cluster(stage.cluster("prod"));
     let annotations = [("doclusteraccess.dev/rotate", "restored-from-a-backup")];
     let spec = json!({"cluster": {"name": "prod"}});
-    let access = stage.create_annotated_access("prod", &annotations, spec).await;
+    let access = stage
+        .create_annotated_access("prod", &annotations, spec)
+        .await;
     let status = access.ready().await.status.unwrap();
-    assert_eq!(status.last_rotate_request.as_deref(), Some("restored-from-a-backup"));
+    assert_eq!(
+        status.last_rotate_request.as_deref(),
+        Some("restored-from-a-backup")
+    );
     access.touch("once").await;
-    stage.create_access("fence", json!({"cluster": {"name": "prod"}})).await.ready().await;
+    stage
+        .create_access("fence", json!({"cluster": {"name": "prod"}}))
+        .await
+        .ready()
+        .await;
     assert_eq!(stage.mints().len(), 4);
 }
 
@@ -191,7 +262,14 @@ async fn a_suspended_access_makes_no_calls_and_no_writes_and_goes_on_afterwards(
     told.await;
     scene.all_is_seen().await;
     assert_eq!(scene.mints(), 2);
-    assert!(stage.secrets().get_opt("prod-kubeconfig").await.unwrap().is_none());
+    assert!(
+        stage
+            .secrets()
+            .get_opt("prod-kubeconfig")
+            .await
+            .unwrap()
+            .is_none()
+    );
     let requests = stage.operator_requests(position).await;
     let secrets: Vec<_> = requests
         .iter()
@@ -204,7 +282,11 @@ async fn a_suspended_access_makes_no_calls_and_no_writes_and_goes_on_afterwards(
     let resumed = access.ready().await;
     let rotated = resumed.status.unwrap().last_rotate_request;
     assert_eq!(rotated.as_deref(), Some("while suspended"));
-    assert_eq!(scene.mints(), 4, "the waiting rotation and the lost Secret are one issue");
+    assert_eq!(
+        scene.mints(),
+        4,
+        "the waiting rotation and the lost Secret are one issue"
+    );
 }
 
 #[tokio::test]
@@ -216,7 +298,11 @@ async fn an_access_that_is_created_suspended_waits() {
     let access = stage.create_access("prod", spec).await;
     let suspended = access.synced("Suspended").await;
     assert_condition(&suspended, "Ready", "False", "NotIssued");
-    stage.create_access("fence", json!({"cluster": {"name": "prod"}})).await.ready().await;
+    stage
+        .create_access("fence", json!({"cluster": {"name": "prod"}}))
+        .await
+        .ready()
+        .await;
     assert_eq!(stage.mints().len(), 2);
     access.patch_spec(json!({"suspend": null})).await;
     access.ready().await;
@@ -232,7 +318,9 @@ async fn a_suspended_access_tells_when_its_credential_expires() {
     scene.access.touch("expired").await;
     scene
         .access
-        .until("the expiry is reported", |access| has_condition(access, "Ready", "False", "Expired"))
+        .until("the expiry is reported", |access| {
+            has_condition(access, "Ready", "False", "Expired")
+        })
         .await;
     assert_eq!(scene.mints(), 2);
 }
@@ -246,7 +334,12 @@ async fn a_doaccount_is_answered_with_a_reason_and_no_call() {
     let access = stage.create_access("prod", account).await;
     let refused = access.synced("AccountNotFound").await;
     assert_condition(&refused, "Stalled", "True", "AccountNotFound");
-    assert!(condition(&refused, "Synced").unwrap().message.contains("tokenSecretRef"));
+    assert!(
+        condition(&refused, "Synced")
+            .unwrap()
+            .message
+            .contains("tokenSecretRef")
+    );
     assert_eq!(stage.digitalocean_requests(), []);
 }
 
@@ -263,18 +356,30 @@ async fn an_output_format_that_is_not_there_yet_is_refused_before_anything_is_mi
     let access = stage.create_access("prod", spec).await;
     let refused = access.synced("FormatNotSupported").await;
     assert_condition(&refused, "Stalled", "True", "FormatNotSupported");
-    assert!(condition(&refused, "Synced").unwrap().message.contains("argocd"));
+    assert!(
+        condition(&refused, "Synced")
+            .unwrap()
+            .message
+            .contains("argocd")
+    );
     assert_eq!(stage.mints().len(), 0);
 
     // It concerns that output alone.
-    let outputs = json!([{"secretName": "argocd", "format": "ArgoCD"}, {"secretName": "kubeconfig"}]);
+    let outputs =
+        json!([{"secretName": "argocd", "format": "ArgoCD"}, {"secretName": "kubeconfig"}]);
     access.patch_spec(json!({"outputs": outputs})).await;
-    let secret = stage.secret_until("kubeconfig", "it is there", |_| true).await;
+    let secret = stage
+        .secret_until("kubeconfig", "it is there", |_| true)
+        .await;
     assert!(!text(&secret, "token").is_empty());
     let partly = access.synced("FormatNotSupported").await;
     assert_condition(&partly, "Ready", "False", "OutputMissing");
     access.touch("once").await;
-    stage.create_access("fence", json!({"cluster": {"name": "prod"}})).await.ready().await;
+    stage
+        .create_access("fence", json!({"cluster": {"name": "prod"}}))
+        .await
+        .ready()
+        .await;
     assert_eq!(stage.mints().len(), 4, "two for each of the two accesses");
 }
 
@@ -296,8 +401,19 @@ async fn a_rendered_kubeconfig_is_renewed_by_one_call() {
     access.renewed(&before).await;
     access.ready().await;
     let operations: Vec<_> = stage.mints().iter().map(|mint| mint.operation).collect();
-    assert_eq!(operations, [Operation::GetCredentials, Operation::GetCredentials]);
-    eventually("the renewal is announced", async || access.events().await.len() == 2).await;
-    let reasons: Vec<_> = access.events().await.into_iter().map(|event| event.reason.unwrap()).collect();
+    assert_eq!(
+        operations,
+        [Operation::GetCredentials, Operation::GetCredentials]
+    );
+    eventually("the renewal is announced", async || {
+        access.events().await.len() == 2
+    })
+    .await;
+    let reasons: Vec<_> = access
+        .events()
+        .await
+        .into_iter()
+        .map(|event| event.reason.unwrap())
+        .collect();
     assert_eq!(reasons, ["Issued", "Renewed"]);
 }

@@ -107,6 +107,7 @@ fn observeds() -> impl Strategy<Value = Observed> {
     (
         outputs(),
         prop::bool::weighted(0.1),
+        prop::option::weighted(0.1, issues()),
         any::<bool>(),
         prop::option::weighted(0.4, (issues(), -60..700_i64)),
         prop::option::weighted(0.4, failures()),
@@ -115,21 +116,24 @@ fn observeds() -> impl Strategy<Value = Observed> {
         prop::option::weighted(0.2, instants()),
     )
         .prop_map(
-            |(outputs, obsolete, ever_issued, held, failure, last_issue, unscheduled, obstacle)| {
+            |(
+                outputs,
+                obsolete,
+                former,
+                ever_issued,
+                held,
+                failure,
+                last_issue,
+                unscheduled,
+                obstacle,
+            )| {
                 let mut unscheduled: Vec<_> =
                     unscheduled.into_iter().map(|ago| NOW - ago).collect();
                 unscheduled.sort_unstable();
-                // What is issued for what is wanted lasts longer than what was issued before.
-                let lasting = outputs
-                    .iter()
-                    .filter_map(|output| match output {
-                        OutputState::Intact { issue, .. } => Some(issue.expires_at),
-                        _ => None,
-                    })
-                    .max();
                 Observed {
                     outputs,
-                    obsolete,
+                    obsolete: obsolete || former.is_some(),
+                    former,
                     ever_issued,
                     held: held.map(|(issue, wait)| HeldIssue {
                         issue,
@@ -401,6 +405,25 @@ fn what_a_sibling_holds_is_repaired_and_not_issued() {
         ..published(&issue)
     };
     assert_eq!(decide(&wanted, &obsolete, NOW), Decision::Repair);
+}
+
+#[test]
+fn a_renamed_output_is_written_from_the_secret_of_its_old_name() {
+    let wanted = wanted();
+    let issue = issue_of(&wanted, NOW, WEEK);
+    let renamed = Observed {
+        outputs: vec![OutputState::Missing],
+        obsolete: true,
+        former: Some(issue.clone()),
+        ever_issued: true,
+        ..Observed::default()
+    };
+    assert_eq!(decide(&wanted, &renamed, NOW), Decision::Repair);
+    let due = wanted.renew_at(&issue);
+    assert_eq!(
+        decide(&wanted, &renamed, due),
+        Decision::Issue(IssueReason::Renewal)
+    );
 }
 
 #[test]

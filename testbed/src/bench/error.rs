@@ -43,10 +43,16 @@ pub(super) enum Error {
     },
     #[error("the audit log holds no {0}")]
     NotAudited(&'static str),
+    #[error("the operator's log does not tell when it was ready")]
+    NotLogged,
     #[error("a watch ended before everything was seen")]
     WatchEnded,
-    #[error("{mints} credentials were minted for {accesses} accesses after a restart: none should be")]
+    #[error(
+        "{mints} credentials were minted for {accesses} accesses after a restart: none should be"
+    )]
     MintedAtRestart { mints: usize, accesses: usize },
+    #[error("the null writer came before the operator that it imitates")]
+    NothingToImitate,
     #[error("the object {0} is not as expected")]
     Unexpected(String),
 }

@@ -25,7 +25,11 @@ pub(super) fn table(figures: &[Figure]) -> String {
             .collect(),
     ];
     lines.extend(cells.iter().map(|((workload, n, metric), values)| {
-        let cell = |leg| values.get(leg).map_or_else(String::new, |values| cell(values));
+        let cell = |leg| {
+            values
+                .get(leg)
+                .map_or_else(String::new, |values| cell(values))
+        };
         [(*workload).to_owned(), n.to_string(), (*metric).to_owned()]
             .into_iter()
             .chain(legs.iter().map(cell))
@@ -62,7 +66,9 @@ fn aligned(lines: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let text = |line: &Vec<String>| {
         let cells = line.iter().zip(&widths);
-        let padded: Vec<String> = cells.map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> = cells
+            .map(|(cell, &width)| format!("{cell:<width$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     lines.iter().map(text).collect::<Vec<_>>().join("\n")

@@ -48,11 +48,12 @@ impl Story<'_> {
         self.use_it(&first).await?;
         let begin = self.settled(Timestamp::UNIX_EPOCH, &first).await?;
         let rotate = self.rotate(rotations, first.clone(), begin);
-        let (end, ()) = tokio::try_join!(rotate, self.expire(&first))?;
+        let ((end, late), ()) = tokio::try_join!(rotate, self.expire(&first))?;
         let audit_log = self.stage.control_plane.audit_log();
         let requests = audit_log.since(Position::default()).await?;
         Ok(Summary {
             rotations,
+            late,
             mints: self.stage.mints(),
             effort: effort(&requests, &operator_user(), begin, end),
             tally: self.poller.tally(),
@@ -107,20 +108,25 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Watches it renew itself; the answer is when the last renewal was complete.
+    /// Watches it renew itself; the answer is when the last renewal was complete, and how many
+    /// came after the expiry that they were to forestall.
     async fn rotate(
         &self,
         rotations: usize,
         first: Published,
         begin: Timestamp,
-    ) -> Result<Timestamp, Error> {
+    ) -> Result<(Timestamp, usize), Error> {
+        let mut late = 0;
         let mut current = first;
         let mut settled_at = begin;
         for rotation in 1..=rotations {
             let next = self.next(&current).await?;
             let (style, when) = match seconds_until(current.expires_at) {
                 seconds @ 1.. => (GOOD, format!("{seconds} s before the old one expires")),
-                seconds => (BAD, format!("{} s after the old one expired", -seconds)),
+                seconds => {
+                    late += 1;
+                    (BAD, format!("{} s after the old one expired", -seconds))
+                }
             };
             let told = format!("a new token in the same Secret, {when}");
             self.timeline
@@ -128,7 +134,7 @@ impl Story<'_> {
             settled_at = self.settled(settled_at, &next).await?;
             current = next;
         }
-        Ok(settled_at)
+        Ok((settled_at, late))
     }
 
     /// The credential that follows `current`. A hint says when it is due.

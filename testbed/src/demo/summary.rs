@@ -8,6 +8,8 @@ use super::tally::Tally;
 /// The figures of a demo.
 pub(super) struct Summary {
     pub(super) rotations: usize,
+    /// Those that came after the credential had expired.
+    pub(super) late: usize,
     pub(super) mints: usize,
     pub(super) effort: Effort,
     pub(super) tally: Tally,
@@ -19,11 +21,16 @@ impl Summary {
     pub(super) fn lines(&self) -> String {
         let Self {
             rotations,
+            late,
             mints,
             effort,
             tally,
             ..
         } = self;
+        let punctuality = match late {
+            0 => "each before the credential expired".to_owned(),
+            late => format!("{late} of them after the credential had expired"),
+        };
         let kinds: Vec<String> = effort
             .iter()
             .map(|(kind, count)| format!("{count} {kind}"))
@@ -33,7 +40,7 @@ impl Summary {
             count => format!(", {count} of which got no answer"),
         };
         format!(
-            "  rotations     {rotations}, unattended\n  \
+            "  rotations     {rotations}, {punctuality}\n  \
              mints         {mints} tokens by DigitalOcean, for {} credentials\n  \
              API requests  {} per rotation, of the operator to the API server:\n                \
              {}\n  \
@@ -81,6 +88,7 @@ mod tests {
     fn summary(requests: usize, refused: Duration) -> Summary {
         Summary {
             rotations: 3,
+            late: 0,
             mints: 8,
             effort: Effort::from([("get secrets".to_owned(), requests)]),
             tally: Tally::default(),

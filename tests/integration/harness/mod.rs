@@ -39,7 +39,7 @@ pub(crate) use operator::Operator;
 pub(crate) use process::{OperatorProcess, program};
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};
 pub(crate) use target::{token_in, whoami, whoami_by_token};
-pub(crate) use waiting::{PATIENCE, eventually, eventually_some};
+pub(crate) use waiting::{PATIENCE, eventually};
 pub(crate) use world::{World, repository, unavailable};
 
 /// A [`Stage`] in the world that tests share. Where the programs that it takes were not built, the test ends here.

@@ -21,10 +21,9 @@ use super::waiting::eventually;
 /// An operator that serves the namespace of one stage and leads from the start. It acts as the stage's
 /// ServiceAccount. Dropping it is a crash: whatever it does is cut short.
 pub(crate) struct Operator {
-    /// Its metrics.
-    pub(crate) metrics: Arc<Metrics>,
     ahead_seconds: Arc<AtomicI64>,
-    stop: watch::Sender<bool>,
+    /// Closed, it would look like an order to stop.
+    _stop: watch::Sender<bool>,
     leadership: watch::Sender<Leadership>,
     running: JoinHandle<Ended>,
 }
@@ -32,7 +31,12 @@ pub(crate) struct Operator {
 impl Operator {
     /// Starts it and waits until its caches are filled.
     pub(crate) async fn start(stage: &Stage) -> Self {
-        let ahead_seconds = Arc::new(AtomicI64::new(0));
+        Self::start_with_clock(stage, 0).await
+    }
+
+    /// The same with a clock that is so many seconds ahead of everybody else's.
+    pub(crate) async fn start_with_clock(stage: &Stage, ahead_seconds: i64) -> Self {
+        let ahead_seconds = Arc::new(AtomicI64::new(ahead_seconds));
         let base_url = stage.digitalocean_url.parse().unwrap();
         let doors = Doors {
             clock: clock(ahead_seconds.clone()),
@@ -50,9 +54,7 @@ impl Operator {
             instance: "test".to_owned(),
         };
         let metrics = Arc::new(Metrics::default());
-        let controller = Controller::new(doors, &settings, metrics.clone(), Redaction::default());
-        metrics.collect_from(controller.context());
-        metrics.set_leader(true);
+        let controller = Controller::new(doors, &settings, metrics, Redaction::default());
         let health = controller.health();
         let (leadership, follow) = watch::channel(Leadership::Leading);
         let (stop, stopped) = watch::channel(false);
@@ -62,9 +64,8 @@ impl Operator {
         })
         .await;
         Self {
-            metrics,
             ahead_seconds,
-            stop,
+            _stop: stop,
             leadership,
             running,
         }
@@ -80,12 +81,6 @@ impl Operator {
     /// Takes leadership from it, and waits for its end.
     pub(crate) async fn lose_leadership(mut self) -> Ended {
         self.leadership.send_replace(Leadership::Lost);
-        (&mut self.running).await.unwrap()
-    }
-
-    /// Stops it as SIGTERM does, and waits for its end.
-    pub(crate) async fn stop(mut self) -> Ended {
-        self.stop.send_replace(true);
         (&mut self.running).await.unwrap()
     }
 }

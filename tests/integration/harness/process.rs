@@ -68,8 +68,14 @@ impl OperatorProcess {
             // Asked first: what was logged at the end is there then.
             let ended = self.collecting.is_finished();
             let log = self.log();
-            let line = log.lines().find(|line| line.contains(text)).map(str::to_owned);
-            assert!(line.is_some() || !ended, "it ended without {text:?}:\n{log}");
+            let line = log
+                .lines()
+                .find(|line| line.contains(text))
+                .map(str::to_owned);
+            assert!(
+                line.is_some() || !ended,
+                "it ended without {text:?}:\n{log}"
+            );
             line
         };
         eventually_some(&format!("the log says {text:?}"), find).await
@@ -135,10 +141,10 @@ impl OperatorProcess {
             (&mut self.collecting).await.unwrap();
             status
         };
-        match timeout(PATIENCE, end).await {
-            Ok(status) => status,
-            Err(_) => panic!("it goes on; its log:\n{}", self.log()),
-        }
+        let Ok(status) = timeout(PATIENCE, end).await else {
+            panic!("it goes on; its log:\n{}", self.log());
+        };
+        status
     }
 }
 

@@ -224,7 +224,9 @@ impl Stage {
         holds: impl Fn(&Secret) -> bool,
     ) -> Secret {
         let holds = |secret: Option<&Secret>| secret.is_some_and(&holds);
-        object_until(&self.secrets(), name, what, holds).await.unwrap()
+        object_until(&self.secrets(), name, what, holds)
+            .await
+            .unwrap()
     }
 
     /// Waits until there is no Secret of that name.
@@ -311,10 +313,10 @@ impl Stage {
                 && request.verb == verb
                 && plural(request) == resource
         });
-        match timeout(PATIENCE, refusal).await {
-            Ok(request) => request.unwrap(),
-            Err(_) => panic!("nobody refused {verb} {resource} to {user}"),
-        }
+        let Ok(request) = timeout(PATIENCE, refusal).await else {
+            panic!("nobody refused {verb} {resource} to {user}");
+        };
+        request.unwrap()
     }
 }
 

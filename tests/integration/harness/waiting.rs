@@ -27,10 +27,10 @@ pub(crate) async fn eventually_some<T>(what: &str, mut find: impl AsyncFnMut() -
             sleep(Duration::from_millis(50)).await;
         }
     };
-    match timeout_at(Instant::now() + PATIENCE, found).await {
-        Ok(found) => found,
-        Err(_) => panic!("never: {what}"),
-    }
+    let Ok(found) = timeout_at(Instant::now() + PATIENCE, found).await else {
+        panic!("never: {what}");
+    };
+    found
 }
 
 /// The object of that name, or its absence, as soon as `holds` says yes to it.
@@ -52,15 +52,11 @@ where
             }
         }
     };
-    match timeout_at(Instant::now() + PATIENCE, watched).await {
-        Ok(found) => found,
-        Err(_) => {
-            let found = api.get_opt(name).await;
-            let found = found.map(|object| serde_json::to_string_pretty(&object).unwrap());
-            panic!(
-                "never: {name}: {what}; there is {}",
-                found.unwrap_or_else(|error| error.to_string())
-            )
-        }
+    if let Ok(found) = timeout_at(Instant::now() + PATIENCE, watched).await {
+        return found;
     }
+    let found = api.get_opt(name).await;
+    let found = found.map(|object| serde_json::to_string_pretty(&object).unwrap());
+    let found = found.unwrap_or_else(|error| error.to_string());
+    panic!("never: {name}: {what}; there is {found}")
 }

@@ -152,7 +152,7 @@ async fn serve_gateway(simulator: Arc<OnceLock<Router>>) -> (String, JoinSet<()>
     tasks.spawn(async {
         axum::serve(listener, Router::new().fallback(pass_on))
             .await
-            .unwrap()
+            .unwrap();
     });
     (url, tasks)
 }
