@@ -44,6 +44,15 @@
 //! * A credential that is issued and cannot be written yet is held in memory and used when it can.
 //! * The published credential stays until a better one is verified.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_precision_loss,
+        clippy::format_collect,
+        reason = "in tests plain beats exact and fast"
+    )
+)]
+
 pub mod admin;
 pub mod api;
 pub mod args;

@@ -140,7 +140,6 @@ mod tests {
     use super::*;
 
     fn start() -> (Queue<&'static str>, Instant) {
-        #[expect(clippy::disallowed_methods, reason = "any instant does")]
         let now = Instant::now();
         (Queue::default(), now)
     }

@@ -349,7 +349,7 @@ fn a_verdict_is_kept_for_the_credential_that_it_was_given_on_and_for_no_other() 
     assert_eq!(says(&kept, "Verified"), ("True", "Accepted"));
     assert_eq!(kept.credential, first.credential);
     for change in [(|issue| issue.issued_at += 1) as fn(&mut Issue), |issue| {
-        issue.expires_at += 1
+        issue.expires_at += 1;
     }] {
         let mut other = issue();
         change(&mut other);

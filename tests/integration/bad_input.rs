@@ -64,11 +64,11 @@ enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heals {
     /// The trouble was the API token's: its next probe, or the next look into its Secret.
-    ByProbe,
+    Probe,
     /// The access's own retry. With a valid credential published that is minutes away.
-    ByRetry,
+    Retry,
     /// The same, with a list of clusters that is younger than the trouble: five minutes old at most.
-    ByRetryWithNewList,
+    RetryWithNewList,
 }
 
 struct Case {
@@ -80,7 +80,7 @@ struct Case {
 
 impl Case {
     fn works_in_spite_of(trouble: Trouble) -> Self {
-        let heals = Heals::ByProbe;
+        let heals = Heals::Probe;
         Self {
             trouble,
             reason: None,
@@ -100,15 +100,15 @@ impl Case {
 
 /// A fault of every answer, the list of clusters, which is the token's probe, included.
 fn always(kind: FaultKind, reason: Reason) -> Case {
-    Case::ends_in(Trouble::Answer(Fault::new(kind)), reason, Heals::ByProbe)
+    Case::ends_in(Trouble::Answer(Fault::new(kind)), reason, Heals::Probe)
 }
 
 /// A fault of the answer to one operation.
 fn on(operation: Operation, kind: FaultKind, reason: Reason) -> Case {
     let heals = if operation.mints() {
-        Heals::ByRetry
+        Heals::Retry
     } else {
-        Heals::ByProbe
+        Heals::Probe
     };
     Case::ends_in(
         Trouble::Answer(Fault::new(kind).on(operation)),
@@ -248,16 +248,16 @@ impl Scene {
     /// The retry rule: a tenth of what remains, ten minutes at the most, before the published
     /// credential is renewed; seconds before there is one.
     async fn heals(&self, heals: Heals) {
-        if heals == Heals::ByRetryWithNewList {
+        if heals == Heals::RetryWithNewList {
             self.operator.advance(Duration::from_secs(301));
             self.first.touch("later").await;
         }
-        if heals != Heals::ByProbe {
+        if heals != Heals::Probe {
             // It is not for whoever looks at the access to bring the retry forward.
             self.published.touch("too-early").await;
         }
         self.first.ready().await;
-        if heals != Heals::ByProbe {
+        if heals != Heals::Probe {
             assert!(
                 self.published.secret().await == self.before,
                 "retried too early"
@@ -286,16 +286,13 @@ impl Scene {
 /// Lets the trouble take its course.
 async fn play(stage: Stage, case: Case) {
     let scene = Scene::set(stage, &case.trouble).await;
-    match case.reason {
-        Some(reason) => {
-            scene.ends_in(reason).await;
-            case.trouble.end(&scene.stage, &scene.cluster).await;
-            scene.heals(case.heals).await;
-        }
-        None => {
-            scene.first.ready().await;
-            scene.is_rotated().await;
-        }
+    if let Some(reason) = case.reason {
+        scene.ends_in(reason).await;
+        case.trouble.end(&scene.stage, &scene.cluster).await;
+        scene.heals(case.heals).await;
+    } else {
+        scene.first.ready().await;
+        scene.is_rotated().await;
     }
 }
 

@@ -11,6 +11,12 @@
     clippy::print_stderr,
     reason = "functions beside the tests are test code, too"
 )]
+#![allow(
+    clippy::format_collect,
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "tables of cases are long, and plain beats fast"
+)]
 
 #[macro_use]
 mod harness;

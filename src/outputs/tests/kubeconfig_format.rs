@@ -75,7 +75,9 @@ fn an_issue_must_provide_a_kubeconfig() {
 fn what_is_rendered_has_one_of_the_sets_of_keys_that_drift_is_judged_by() {
     for material in [token_material(), certificate_material()] {
         let mut sets = format().key_sets(&output());
-        sets.iter_mut().for_each(|keys| keys.sort());
+        for keys in &mut sets {
+            keys.sort();
+        }
         assert!(sets.contains(&render(&material).keys()), "{sets:?}");
     }
 }

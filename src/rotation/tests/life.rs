@@ -45,9 +45,8 @@ impl Life {
     fn turn(&mut self, answer: impl FnOnce(EpochSeconds) -> Answer) {
         let decision = decide(&self.wanted, &self.observed, self.now);
         match decision {
-            Decision::Wait { until } => self.sleep(until),
-            // Six answers were lost within the hour.
-            Decision::Refuse { until, .. } => self.sleep(until),
+            // Refused: six answers were lost within the hour.
+            Decision::Wait { until } | Decision::Refuse { until, .. } => self.sleep(until),
             Decision::Issue(_) => self.attempt(answer(self.now)),
             decision => panic!("{decision:?}"),
         }

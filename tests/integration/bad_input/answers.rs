@@ -53,7 +53,7 @@ cases! {
                 Fault::new(rate_limit(LimitWindow::Minute, Some("2"), 60)).on(GetCredentials),
             ),
             RateLimited,
-            Heals::ByProbe,
+            Heals::Probe,
         );
     an_internal_error:
         always(status(500, ErrorBody::Json), ApiUnavailable);

@@ -12,12 +12,12 @@ use crate::harness::{condition, has_condition};
 
 /// The list of clusters tells.
 fn listed_as(change: fn(&mut Cluster), reason: Reason) -> Case {
-    Case::ends_in(Trouble::Cluster(change), reason, Heals::ByRetryWithNewList)
+    Case::ends_in(Trouble::Cluster(change), reason, Heals::RetryWithNewList)
 }
 
 cases! {
     a_cluster_that_is_gone:
-        Case::ends_in(Trouble::NoCluster, Reason::ClusterNotFound, Heals::ByRetryWithNewList);
+        Case::ends_in(Trouble::NoCluster, Reason::ClusterNotFound, Heals::RetryWithNewList);
     a_cluster_that_is_being_provisioned:
         listed_as(|cluster| cluster.state = "provisioning".to_owned(), Reason::ClusterNotReady);
     a_cluster_in_error:
@@ -37,7 +37,7 @@ cases! {
         Case::ends_in(
             Trouble::Cluster(|cluster| cluster.credentials_after_seconds = Some(u32::MAX)),
             Reason::ClusterNotReady,
-            Heals::ByRetry,
+            Heals::Retry,
         );
 }
 

@@ -14,7 +14,7 @@ fn invalid(kind: FaultKind) -> Case {
     Case::ends_in(
         Trouble::Answer(Fault::new(kind)),
         ApiResponseInvalid,
-        Heals::ByRetry,
+        Heals::Retry,
     )
 }
 

@@ -7,7 +7,7 @@ use super::{Case, Heals, Trouble, cases};
 
 /// The Secret does not give a token that could be sent.
 fn unusable(data: &'static [(&'static str, &'static str)], reason: Reason) -> Case {
-    Case::ends_in(Trouble::Token(data), reason, Heals::ByProbe)
+    Case::ends_in(Trouble::Token(data), reason, Heals::Probe)
 }
 
 /// The Secret gives the token in spite of it.
@@ -17,7 +17,7 @@ fn usable(data: &'static [(&'static str, &'static str)]) -> Case {
 
 cases! {
     a_token_secret_that_is_missing:
-        Case::ends_in(Trouble::NoTokenSecret, Reason::TokenSecretNotFound, Heals::ByProbe);
+        Case::ends_in(Trouble::NoTokenSecret, Reason::TokenSecretNotFound, Heals::Probe);
     a_token_secret_without_the_key:
         unusable(&[("token", "TOKEN")], Reason::TokenSecretNotFound);
     an_empty_token:
@@ -39,9 +39,9 @@ cases! {
     a_token_between_blanks_and_other_quotes_works:
         usable(&[("access-token", " 'TOKEN' \r\n")]);
     a_token_that_is_not_accepted:
-        Case::ends_in(Trouble::Revoked, Reason::Unauthorized, Heals::ByProbe);
+        Case::ends_in(Trouble::Revoked, Reason::Unauthorized, Heals::Probe);
     a_token_that_may_do_nothing:
-        Case::ends_in(Trouble::Scope(Scope::None), Reason::Forbidden, Heals::ByProbe);
+        Case::ends_in(Trouble::Scope(Scope::None), Reason::Forbidden, Heals::Probe);
     a_token_that_may_read_but_not_access_clusters:
-        Case::ends_in(Trouble::Scope(Scope::ReadOnly), Reason::Forbidden, Heals::ByRetry);
+        Case::ends_in(Trouble::Scope(Scope::ReadOnly), Reason::Forbidden, Heals::Retry);
 }

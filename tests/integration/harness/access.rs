@@ -84,13 +84,23 @@ impl Access {
             .unwrap()
     }
 
-    /// That Secret, as soon as it holds another credential than `before`.
+    /// That Secret, as soon as it holds another credential than `before` and status tells of it.
     pub(crate) async fn renewed(&self, before: &Secret) -> Secret {
         let what = "it holds another credential";
-        self.secret_until(what, |secret| {
-            text(secret, "kubeconfig") != text(before, "kubeconfig")
-        })
-        .await
+        let secret = self
+            .secret_until(what, |secret| {
+                text(secret, "kubeconfig") != text(before, "kubeconfig")
+            })
+            .await;
+        let hash = annotation(&secret, "content-hash");
+        let told = |access: &DOClusterAccess| {
+            let outputs = access.status.iter().flat_map(|status| &status.outputs);
+            outputs
+                .into_iter()
+                .any(|output| output.content_hash == hash)
+        };
+        self.until("status tells of the new credential", told).await;
+        secret
     }
 
     /// Applies a merge patch, as a user with kubectl would.
