@@ -84,6 +84,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+#[rustfmt::skip]
 fn names() -> Vec<Case> {
     const TOO_LONG: Verdict = Rule("metadata.name must have at most 63 characters");
     const DEFAULT_OUTPUT: Verdict =
@@ -99,45 +100,16 @@ fn names() -> Vec<Case> {
         "outputs": [{"secretName": "other"}],
     });
     vec![
-        named(
-            "a name of 63 characters",
-            &"a".repeat(63),
-            spec(json!({})),
-            Accepted,
-        ),
-        named(
-            "a name of 64 characters",
-            &"a".repeat(64),
-            spec(json!({})),
-            TOO_LONG,
-        ),
-        named(
-            "a default output beside the token",
-            "web",
-            token("web"),
-            Accepted,
-        ),
-        named(
-            "a default output over the token",
-            "web",
-            token("web-kubeconfig"),
-            DEFAULT_OUTPUT,
-        ),
-        named(
-            "an output of another name than the token",
-            "web",
-            spec(elsewhere),
-            Accepted,
-        ),
-        named(
-            "a default output without a token Secret",
-            "web",
-            spec(json!({"tokenSecretRef": null})),
-            Accepted,
-        ),
+        named("a name of 63 characters", &"a".repeat(63), spec(json!({})), Accepted),
+        named("a name of 64 characters", &"a".repeat(64), spec(json!({})), TOO_LONG),
+        named("a default output beside the token", "web", token("web"), Accepted),
+        named("a default output over the token", "web", token("web-kubeconfig"), DEFAULT_OUTPUT),
+        named("an output of another name than the token", "web", spec(elsewhere), Accepted),
+        named("a default output without a token Secret", "web", spec(json!({"tokenSecretRef": null})), Accepted),
     ]
 }
 
+#[rustfmt::skip]
 fn references() -> Vec<(&'static str, Value, Verdict)> {
     const ONE_OF_BOTH: Verdict = Rule("set exactly one of cluster.name and cluster.id");
     const AT_MOST_ONE: Verdict = Rule("set at most one of accountRef and tokenSecretRef");
@@ -148,169 +120,46 @@ fn references() -> Vec<(&'static str, Value, Verdict)> {
     let token = |token: Value| spec(json!({"tokenSecretRef": token}));
     let account = |account: Value| spec(json!({"tokenSecretRef": null, "accountRef": account}));
     vec![
-        (
-            "a cluster by name",
-            cluster(json!({"name": "Prod Cluster 01"})),
-            Accepted,
-        ),
+        ("a cluster by name", cluster(json!({"name": "Prod Cluster 01"})), Accepted),
         ("a cluster by id", cluster(json!({"id": UUID})), Accepted),
-        (
-            "an id in upper case",
-            cluster(json!({"id": UUID.to_uppercase()})),
-            Accepted,
-        ),
-        (
-            "a cluster by both",
-            cluster(json!({"name": "prod", "id": UUID})),
-            ONE_OF_BOTH,
-        ),
+        ("an id in upper case", cluster(json!({"id": UUID.to_uppercase()})), Accepted),
+        ("a cluster by both", cluster(json!({"name": "prod", "id": UUID})), ONE_OF_BOTH),
         ("a cluster by neither", cluster(json!({})), ONE_OF_BOTH),
-        (
-            "a null beside a name, which is dropped",
-            cluster(json!({"name": "prod", "id": null})),
-            Accepted,
-        ),
+        ("a null beside a name, which is dropped", cluster(json!({"name": "prod", "id": null})), Accepted),
         ("a name for an id", cluster(json!({"id": "prod"})), NO_UUID),
         ("an empty id", cluster(json!({"id": ""})), NO_UUID),
-        (
-            "an id without dashes",
-            cluster(json!({"id": UUID.replace('-', "")})),
-            NO_UUID,
-        ),
-        (
-            "an id that lacks a digit",
-            cluster(json!({"id": &UUID[1..]})),
-            NO_UUID,
-        ),
-        (
-            "an id with a letter beyond f",
-            cluster(json!({"id": UUID.replace('b', "g")})),
-            NO_UUID,
-        ),
-        (
-            "an id that is too long",
-            cluster(json!({"id": format!("{UUID}0")})),
-            Structure("may not be more than 36"),
-        ),
-        (
-            "an empty cluster name",
-            cluster(json!({"name": ""})),
-            Structure("should be at least 1 chars long"),
-        ),
-        (
-            "a cluster name of 255 characters",
-            cluster(json!({"name": "a".repeat(255)})),
-            Accepted,
-        ),
-        (
-            "a cluster name of 256 characters",
-            cluster(json!({"name": "a".repeat(256)})),
-            Structure("may not be more than 255"),
-        ),
-        (
-            "no cluster",
-            spec(json!({"cluster": null})),
-            Structure("spec.cluster: Required value"),
-        ),
-        (
-            "a field of cluster that does not exist",
-            cluster(json!({"name": "prod", "region": "nyc1"})),
-            Structure("unknown field \"spec.cluster.region\""),
-        ),
-        (
-            "no token and no account",
-            spec(json!({"tokenSecretRef": null})),
-            Accepted,
-        ),
+        ("an id without dashes", cluster(json!({"id": UUID.replace('-', "")})), NO_UUID),
+        ("an id that lacks a digit", cluster(json!({"id": &UUID[1..]})), NO_UUID),
+        ("an id with a letter beyond f", cluster(json!({"id": UUID.replace('b', "g")})), NO_UUID),
+        ("an id that is too long", cluster(json!({"id": format!("{UUID}0")})), Structure("may not be more than 36")),
+        ("an empty cluster name", cluster(json!({"name": ""})), Structure("should be at least 1 chars long")),
+        ("a cluster name of 255 characters", cluster(json!({"name": "a".repeat(255)})), Accepted),
+        ("a cluster name of 256 characters", cluster(json!({"name": "a".repeat(256)})), Structure("may not be more than 255")),
+        ("no cluster", spec(json!({"cluster": null})), Structure("spec.cluster: Required value")),
+        ("a field of cluster that does not exist", cluster(json!({"name": "prod", "region": "nyc1"})), Structure("unknown field \"spec.cluster.region\"")),
+        ("no token and no account", spec(json!({"tokenSecretRef": null})), Accepted),
         ("an account", account(json!({"name": "default"})), Accepted),
-        (
-            "an account with a dot in its name",
-            account(json!({"name": "team.a-1"})),
-            Accepted,
-        ),
-        (
-            "a token and an account",
-            spec(json!({"accountRef": {"name": "default"}})),
-            AT_MOST_ONE,
-        ),
-        (
-            "an account with capitals",
-            account(json!({"name": "Default"})),
-            NO_DNS_NAME,
-        ),
-        (
-            "an account with an underscore",
-            account(json!({"name": "a_b"})),
-            NO_DNS_NAME,
-        ),
-        (
-            "an account without name",
-            account(json!({})),
-            Structure("spec.accountRef.name: Required value"),
-        ),
-        (
-            "an account with a namespace",
-            account(json!({"name": "default", "namespace": "x"})),
-            Structure("unknown field \"spec.accountRef.namespace\""),
-        ),
-        (
-            "a token with a key",
-            token(json!({"name": "digitalocean", "key": "DO_TOKEN.txt-1"})),
-            Accepted,
-        ),
-        (
-            "a token Secret with capitals",
-            token(json!({"name": "DigitalOcean"})),
-            NO_DNS_NAME,
-        ),
-        (
-            "a token Secret that ends with a dash",
-            token(json!({"name": "digitalocean-"})),
-            NO_DNS_NAME,
-        ),
-        (
-            "a token Secret with a slash",
-            token(json!({"name": "other/digitalocean"})),
-            NO_DNS_NAME,
-        ),
-        (
-            "a token Secret of another namespace",
-            token(json!({"name": "digitalocean", "namespace": "other"})),
-            Structure("unknown field \"spec.tokenSecretRef.namespace\""),
-        ),
-        (
-            "a token Secret without name",
-            token(json!({"key": "token"})),
-            Structure("spec.tokenSecretRef.name: Required value"),
-        ),
-        (
-            "a token key with a slash",
-            token(json!({"name": "digitalocean", "key": "a/b"})),
-            NO_KEY,
-        ),
-        (
-            "a token key with a blank",
-            token(json!({"name": "digitalocean", "key": "access token"})),
-            NO_KEY,
-        ),
-        (
-            "an empty token key",
-            token(json!({"name": "digitalocean", "key": ""})),
-            Structure("should be at least 1 chars long"),
-        ),
-        (
-            "a token key of 254 characters",
-            token(json!({"name": "digitalocean", "key": "a".repeat(254)})),
-            Structure("may not be more than 253"),
-        ),
-        (
-            "a token in the spec itself",
-            token(json!({"name": "digitalocean", "token": "dop_v1_x"})),
-            Structure("unknown field \"spec.tokenSecretRef.token\""),
-        ),
+        ("an account with a dot in its name", account(json!({"name": "team.a-1"})), Accepted),
+        ("a token and an account", spec(json!({"accountRef": {"name": "default"}})), AT_MOST_ONE),
+        ("an account with capitals", account(json!({"name": "Default"})), NO_DNS_NAME),
+        ("an account with an underscore", account(json!({"name": "a_b"})), NO_DNS_NAME),
+        ("an account without name", account(json!({})), Structure("spec.accountRef.name: Required value")),
+        ("an account with a namespace", account(json!({"name": "default", "namespace": "x"})), Structure("unknown field \"spec.accountRef.namespace\"")),
+        ("a token with a key", token(json!({"name": "digitalocean", "key": "DO_TOKEN.txt-1"})), Accepted),
+        ("a token Secret with capitals", token(json!({"name": "DigitalOcean"})), NO_DNS_NAME),
+        ("a token Secret that ends with a dash", token(json!({"name": "digitalocean-"})), NO_DNS_NAME),
+        ("a token Secret with a slash", token(json!({"name": "other/digitalocean"})), NO_DNS_NAME),
+        ("a token Secret of another namespace", token(json!({"name": "digitalocean", "namespace": "other"})), Structure("unknown field \"spec.tokenSecretRef.namespace\"")),
+        ("a token Secret without name", token(json!({"key": "token"})), Structure("spec.tokenSecretRef.name: Required value")),
+        ("a token key with a slash", token(json!({"name": "digitalocean", "key": "a/b"})), NO_KEY),
+        ("a token key with a blank", token(json!({"name": "digitalocean", "key": "access token"})), NO_KEY),
+        ("an empty token key", token(json!({"name": "digitalocean", "key": ""})), Structure("should be at least 1 chars long")),
+        ("a token key of 254 characters", token(json!({"name": "digitalocean", "key": "a".repeat(254)})), Structure("may not be more than 253")),
+        ("a token in the spec itself", token(json!({"name": "digitalocean", "token": "dop_v1_x"})), Structure("unknown field \"spec.tokenSecretRef.token\"")),
     ]
 }
 
+#[rustfmt::skip]
 fn times_and_choices() -> Vec<(&'static str, Value, Verdict)> {
     const NOT_LESS: Verdict = Rule("renewBeforeSeconds must be less than expirySeconds");
     let expiry = |seconds: Value| spec(json!({"expirySeconds": seconds}));
@@ -320,124 +169,32 @@ fn times_and_choices() -> Vec<(&'static str, Value, Verdict)> {
     };
     vec![
         ("the shortest lifetime", expiry(json!(60)), Accepted),
-        (
-            "a lifetime that is too short",
-            expiry(json!(59)),
-            Structure("should be greater than or equal to 60"),
-        ),
+        ("a lifetime that is too short", expiry(json!(59)), Structure("should be greater than or equal to 60")),
         ("the longest lifetime", expiry(json!(31_536_000)), Accepted),
-        (
-            "a lifetime that is too long",
-            expiry(json!(31_536_001)),
-            Structure("should be less than or equal to 31536000"),
-        ),
-        (
-            "a lifetime in quotes",
-            expiry(json!("3600")),
-            Structure("must be of type integer"),
-        ),
-        (
-            "a lifetime with a unit",
-            expiry(json!("1h")),
-            Structure("must be of type integer"),
-        ),
-        (
-            "a broken lifetime",
-            expiry(json!(3600.5)),
-            Structure("must be of type integer"),
-        ),
-        (
-            "a null lifetime, which is dropped",
-            json!({"cluster": {"name": "prod"}, "expirySeconds": null}),
-            Accepted,
-        ),
+        ("a lifetime that is too long", expiry(json!(31_536_001)), Structure("should be less than or equal to 31536000")),
+        ("a lifetime in quotes", expiry(json!("3600")), Structure("must be of type integer")),
+        ("a lifetime with a unit", expiry(json!("1h")), Structure("must be of type integer")),
+        ("a broken lifetime", expiry(json!(3600.5)), Structure("must be of type integer")),
+        ("a null lifetime, which is dropped", json!({"cluster": {"name": "prod"}, "expirySeconds": null}), Accepted),
         ("a margin of one second", margin(json!(1)), Accepted),
-        (
-            "no margin at all",
-            margin(json!(0)),
-            Structure("should be greater than or equal to 1"),
-        ),
-        (
-            "a margin just below the default lifetime",
-            margin(json!(604_799)),
-            Accepted,
-        ),
-        (
-            "a margin of the default lifetime",
-            margin(json!(604_800)),
-            NOT_LESS,
-        ),
-        (
-            "a margin just below the lifetime",
-            both(3600, 3599),
-            Accepted,
-        ),
+        ("no margin at all", margin(json!(0)), Structure("should be greater than or equal to 1")),
+        ("a margin just below the default lifetime", margin(json!(604_799)), Accepted),
+        ("a margin of the default lifetime", margin(json!(604_800)), NOT_LESS),
+        ("a margin just below the lifetime", both(3600, 3599), Accepted),
         ("a margin of the lifetime", both(3600, 3600), NOT_LESS),
-        (
-            "a margin beyond the default, below a longer lifetime",
-            both(1_209_600, 700_000),
-            Accepted,
-        ),
-        (
-            "a margin beyond any lifetime",
-            both(31_536_000, 31_536_000),
-            Structure("should be less than or equal to 31535999"),
-        ),
-        (
-            "a rendered kubeconfig",
-            spec(json!({"kubeconfigSource": "Rendered"})),
-            Accepted,
-        ),
-        (
-            "another source",
-            spec(json!({"kubeconfigSource": "doctl"})),
-            Structure("Unsupported value: \"doctl\""),
-        ),
-        (
-            "verification required",
-            spec(json!({"verification": "Required"})),
-            Accepted,
-        ),
-        (
-            "no verification",
-            spec(json!({"verification": "Off"})),
-            Accepted,
-        ),
-        (
-            "verification in lower case",
-            spec(json!({"verification": "off"})),
-            Structure("Unsupported value: \"off\""),
-        ),
-        (
-            "Secrets that stay",
-            spec(json!({"deletionPolicy": "Retain"})),
-            Accepted,
-        ),
-        (
-            "another deletion policy",
-            spec(json!({"deletionPolicy": "Orphan"})),
-            Structure("Unsupported value: \"Orphan\""),
-        ),
-        (
-            "a suspended access",
-            spec(json!({"suspend": true})),
-            Accepted,
-        ),
-        (
-            "suspension as text",
-            spec(json!({"suspend": "true"})),
-            Structure("must be of type boolean"),
-        ),
-        (
-            "a field that does not exist",
-            spec(json!({"colour": "red"})),
-            Structure("unknown field \"spec.colour\""),
-        ),
-        (
-            "a field with a typing error",
-            spec(json!({"expirySecond": 3600})),
-            Structure("unknown field \"spec.expirySecond\""),
-        ),
+        ("a margin beyond the default, below a longer lifetime", both(1_209_600, 700_000), Accepted),
+        ("a margin beyond any lifetime", both(31_536_000, 31_536_000), Structure("should be less than or equal to 31535999")),
+        ("a rendered kubeconfig", spec(json!({"kubeconfigSource": "Rendered"})), Accepted),
+        ("another source", spec(json!({"kubeconfigSource": "doctl"})), Structure("Unsupported value: \"doctl\"")),
+        ("verification required", spec(json!({"verification": "Required"})), Accepted),
+        ("no verification", spec(json!({"verification": "Off"})), Accepted),
+        ("verification in lower case", spec(json!({"verification": "off"})), Structure("Unsupported value: \"off\"")),
+        ("Secrets that stay", spec(json!({"deletionPolicy": "Retain"})), Accepted),
+        ("another deletion policy", spec(json!({"deletionPolicy": "Orphan"})), Structure("Unsupported value: \"Orphan\"")),
+        ("a suspended access", spec(json!({"suspend": true})), Accepted),
+        ("suspension as text", spec(json!({"suspend": "true"})), Structure("must be of type boolean")),
+        ("a field that does not exist", spec(json!({"colour": "red"})), Structure("unknown field \"spec.colour\"")),
+        ("a field with a typing error", spec(json!({"expirySecond": 3600})), Structure("unknown field \"spec.expirySecond\"")),
     ]
 }
 
@@ -447,6 +204,7 @@ fn numbered(count: usize) -> Value {
     spec(json!({"outputs": (0..count).map(output).collect::<Vec<_>>()}))
 }
 
+#[rustfmt::skip]
 fn outputs() -> Vec<(&'static str, Value, Verdict)> {
     const NO_DNS_NAME: Verdict = Rule("secretName must be a DNS-1123 subdomain");
     const OVER_TOKEN: Verdict = Rule("an output must not overwrite the Secret of tokenSecretRef");
@@ -454,77 +212,26 @@ fn outputs() -> Vec<(&'static str, Value, Verdict)> {
     vec![
         ("one output", numbered(1), Accepted),
         ("sixteen outputs", numbered(16), Accepted),
-        (
-            "seventeen outputs",
-            numbered(17),
-            Structure("must have at most 16 items"),
-        ),
-        (
-            "no output",
-            numbered(0),
-            Structure("should have at least 1 items"),
-        ),
-        (
-            "two outputs of one name",
-            spec(json!({"outputs": [{"secretName": "a"}, {"secretName": "a"}]})),
-            Structure("Duplicate value"),
-        ),
-        (
-            "an output without name",
-            spec(json!({"outputs": [{"format": "Kubeconfig"}]})),
-            Structure("secretName: Required value"),
-        ),
-        (
-            "an output over the token",
-            named("digitalocean"),
-            OVER_TOKEN,
-        ),
-        (
-            "a second output over the token",
-            spec(json!({"outputs": [{"secretName": "a"}, {"secretName": "digitalocean"}]})),
-            OVER_TOKEN,
-        ),
+        ("seventeen outputs", numbered(17), Structure("must have at most 16 items")),
+        ("no output", numbered(0), Structure("should have at least 1 items")),
+        ("two outputs of one name", spec(json!({"outputs": [{"secretName": "a"}, {"secretName": "a"}]})), Structure("Duplicate value")),
+        ("an output without name", spec(json!({"outputs": [{"format": "Kubeconfig"}]})), Structure("secretName: Required value")),
+        ("an output over the token", named("digitalocean"), OVER_TOKEN),
+        ("a second output over the token", spec(json!({"outputs": [{"secretName": "a"}, {"secretName": "digitalocean"}]})), OVER_TOKEN),
         ("an output with dots", named("prod.kubeconfig-1"), Accepted),
         ("an output with capitals", named("Prod"), NO_DNS_NAME),
-        (
-            "an output with an underscore",
-            named("prod_kubeconfig"),
-            NO_DNS_NAME,
-        ),
-        (
-            "an output that starts with a dash",
-            named("-prod"),
-            NO_DNS_NAME,
-        ),
+        ("an output with an underscore", named("prod_kubeconfig"), NO_DNS_NAME),
+        ("an output that starts with a dash", named("-prod"), NO_DNS_NAME),
         ("an output with a path", named("../prod"), NO_DNS_NAME),
-        (
-            "an output without characters",
-            named(""),
-            Structure("should be at least 1 chars long"),
-        ),
-        (
-            "an output of 254 characters",
-            named(&"a".repeat(254)),
-            Structure("may not be more than 253"),
-        ),
-        (
-            "an output in another namespace",
-            with_output(json!({"namespace": "other"})),
-            Structure("unknown field \"spec.outputs[0].namespace\""),
-        ),
-        (
-            "an adopted output",
-            with_output(json!({"adopt": true})),
-            Accepted,
-        ),
-        (
-            "an output as text",
-            spec(json!({"outputs": ["prod"]})),
-            Structure("must be of type object"),
-        ),
+        ("an output without characters", named(""), Structure("should be at least 1 chars long")),
+        ("an output of 254 characters", named(&"a".repeat(254)), Structure("may not be more than 253")),
+        ("an output in another namespace", with_output(json!({"namespace": "other"})), Structure("unknown field \"spec.outputs[0].namespace\"")),
+        ("an adopted output", with_output(json!({"adopt": true})), Accepted),
+        ("an output as text", spec(json!({"outputs": ["prod"]})), Structure("must be of type object")),
     ]
 }
 
+#[rustfmt::skip]
 fn formats() -> Vec<(&'static str, Value, Verdict)> {
     const DELETION: Verdict = Rule("with an ArgoCD output set deletionPolicy to Delete or Retain");
     const CLUSTER_API: Verdict =
@@ -543,38 +250,14 @@ fn formats() -> Vec<(&'static str, Value, Verdict)> {
         ("format Flux", format("Flux"), Accepted),
         ("format Karmada", format("Karmada"), Accepted),
         ("format ClusterAPI", format("ClusterAPI"), Accepted),
-        (
-            "another format",
-            format("Rancher"),
-            Structure("Unsupported value: \"Rancher\""),
-        ),
+        ("another format", format("Rancher"), Structure("Unsupported value: \"Rancher\"")),
         ("ArgoCD with deletion", argocd(json!("Delete")), Accepted),
         ("ArgoCD with retention", argocd(json!("Retain")), Accepted),
-        (
-            "ArgoCD without a word on deletion",
-            argocd(Value::Null),
-            DELETION,
-        ),
-        (
-            "ClusterAPI for a cluster of 63 characters",
-            cluster_api(&of_length(63)),
-            Accepted,
-        ),
-        (
-            "ClusterAPI for a cluster of 64 characters",
-            cluster_api(&of_length(64)),
-            CLUSTER_API,
-        ),
-        (
-            "ClusterAPI with another suffix",
-            cluster_api("prod-config"),
-            CLUSTER_API,
-        ),
-        (
-            "ClusterAPI with nothing before the suffix",
-            cluster_api("kubeconfig"),
-            CLUSTER_API,
-        ),
+        ("ArgoCD without a word on deletion", argocd(Value::Null), DELETION),
+        ("ClusterAPI for a cluster of 63 characters", cluster_api(&of_length(63)), Accepted),
+        ("ClusterAPI for a cluster of 64 characters", cluster_api(&of_length(64)), CLUSTER_API),
+        ("ClusterAPI with another suffix", cluster_api("prod-config"), CLUSTER_API),
+        ("ClusterAPI with nothing before the suffix", cluster_api("kubeconfig"), CLUSTER_API),
     ]
 }
 
@@ -586,6 +269,7 @@ fn entries(count: usize) -> Value {
         .into()
 }
 
+#[rustfmt::skip]
 fn labels() -> Vec<(&'static str, Value, Verdict)> {
     const RESERVED: Verdict =
         Rule("label keys under kubernetes.io, k8s.io and doclusteraccess.dev are reserved");
@@ -593,185 +277,56 @@ fn labels() -> Vec<(&'static str, Value, Verdict)> {
     let labels = |labels: Value| with_output(json!({"labels": labels}));
     vec![
         ("a label", labels(json!({"team": "payments"})), Accepted),
-        (
-            "a label with a prefix",
-            labels(json!({"example.com/Team_1": "a.b-c_D"})),
-            Accepted,
-        ),
+        ("a label with a prefix", labels(json!({"example.com/Team_1": "a.b-c_D"})), Accepted),
         ("an empty value", labels(json!({"team": ""})), Accepted),
-        (
-            "the labels of an application that are free",
-            labels(json!({
-                "app.kubernetes.io/name": "a", "app.kubernetes.io/part-of": "b",
-                "app.kubernetes.io/component": "c", "app.kubernetes.io/version": "d",
-            })),
-            Accepted,
-        ),
-        (
-            "the label that says who manages it",
-            labels(json!({"app.kubernetes.io/managed-by": "me"})),
-            RESERVED,
-        ),
-        (
-            "another label of an application",
-            labels(json!({"app.kubernetes.io/instance": "a"})),
-            RESERVED,
-        ),
-        (
-            "a label of ours",
-            labels(json!({"doclusteraccess.dev/access": "other"})),
-            RESERVED,
-        ),
-        (
-            "a label below ours",
-            labels(json!({"tags.doclusteraccess.dev/env": "prod"})),
-            RESERVED,
-        ),
-        (
-            "a label under kubernetes.io",
-            labels(json!({"kubernetes.io/metadata.name": "a"})),
-            RESERVED,
-        ),
-        (
-            "a label under k8s.io",
-            labels(json!({"node.k8s.io/x": "a"})),
-            RESERVED,
-        ),
-        (
-            "a label of a domain that only ends alike",
-            labels(json!({"notkubernetes.io/x": "a", "k8s.io.example.com/x": "a"})),
-            Accepted,
-        ),
-        (
-            "a label key that is a name with a reserved domain's letters",
-            labels(json!({"kubernetes.io": "a"})),
-            Accepted,
-        ),
-        (
-            "a label that another operator reads",
-            labels(json!({"argocd.argoproj.io/secret-type": "cluster"})),
-            Accepted,
-        ),
-        (
-            "a key with a blank",
-            labels(json!({"my team": "a"})),
-            INVALID,
-        ),
+        ("the labels of an application that are free", labels(json!({ "app.kubernetes.io/name": "a", "app.kubernetes.io/part-of": "b", "app.kubernetes.io/component": "c", "app.kubernetes.io/version": "d", })), Accepted),
+        ("the label that says who manages it", labels(json!({"app.kubernetes.io/managed-by": "me"})), RESERVED),
+        ("another label of an application", labels(json!({"app.kubernetes.io/instance": "a"})), RESERVED),
+        ("a label of ours", labels(json!({"doclusteraccess.dev/access": "other"})), RESERVED),
+        ("a label below ours", labels(json!({"tags.doclusteraccess.dev/env": "prod"})), RESERVED),
+        ("a label under kubernetes.io", labels(json!({"kubernetes.io/metadata.name": "a"})), RESERVED),
+        ("a label under k8s.io", labels(json!({"node.k8s.io/x": "a"})), RESERVED),
+        ("a label of a domain that only ends alike", labels(json!({"notkubernetes.io/x": "a", "k8s.io.example.com/x": "a"})), Accepted),
+        ("a label key that is a name with a reserved domain's letters", labels(json!({"kubernetes.io": "a"})), Accepted),
+        ("a label that another operator reads", labels(json!({"argocd.argoproj.io/secret-type": "cluster"})), Accepted),
+        ("a key with a blank", labels(json!({"my team": "a"})), INVALID),
         ("an empty key", labels(json!({"": "a"})), INVALID),
-        (
-            "a key with two slashes",
-            labels(json!({"a/b/c": "a"})),
-            INVALID,
-        ),
-        (
-            "a key of 64 characters",
-            labels(json!({"a".repeat(64): "a"})),
-            INVALID,
-        ),
-        (
-            "a key with a prefix that is no domain",
-            labels(json!({"Example_/x": "a"})),
-            INVALID,
-        ),
-        (
-            "a value with a blank",
-            labels(json!({"team": "the payments team"})),
-            INVALID,
-        ),
-        (
-            "a value that ends with a dash",
-            labels(json!({"team": "payments-"})),
-            INVALID,
-        ),
-        (
-            "a value of 63 characters",
-            labels(json!({"team": "a".repeat(63)})),
-            Accepted,
-        ),
-        (
-            "a value of 64 characters",
-            labels(json!({"team": "a".repeat(64)})),
-            Structure("may not be more than 63"),
-        ),
-        (
-            "a value that is a number",
-            labels(json!({"team": 1})),
-            Structure("must be of type string"),
-        ),
+        ("a key with two slashes", labels(json!({"a/b/c": "a"})), INVALID),
+        ("a key of 64 characters", labels(json!({"a".repeat(64): "a"})), INVALID),
+        ("a key with a prefix that is no domain", labels(json!({"Example_/x": "a"})), INVALID),
+        ("a value with a blank", labels(json!({"team": "the payments team"})), INVALID),
+        ("a value that ends with a dash", labels(json!({"team": "payments-"})), INVALID),
+        ("a value of 63 characters", labels(json!({"team": "a".repeat(63)})), Accepted),
+        ("a value of 64 characters", labels(json!({"team": "a".repeat(64)})), Structure("may not be more than 63")),
+        ("a value that is a number", labels(json!({"team": 1})), Structure("must be of type string")),
         ("thirty-two labels", labels(entries(32)), Accepted),
-        (
-            "thirty-three labels",
-            labels(entries(33)),
-            Structure("Too many: 33: must have at most 32 items"),
-        ),
+        ("thirty-three labels", labels(entries(33)), Structure("Too many: 33: must have at most 32 items")),
     ]
 }
 
+#[rustfmt::skip]
 fn annotations() -> Vec<(&'static str, Value, Verdict)> {
     const RESERVED: Verdict =
         Rule("annotation keys under kubernetes.io, k8s.io and doclusteraccess.dev are reserved");
     const INVALID: Verdict = Rule("annotation keys must be valid");
     let annotations = |annotations: Value| with_output(json!({"annotations": annotations}));
     vec![
-        (
-            "an annotation",
-            annotations(json!({"contact": "the payments team <payments@example.com>"})),
-            Accepted,
-        ),
-        (
-            "an annotation with a prefix",
-            annotations(json!({"reflector.v1.example.com/allowed": "true"})),
-            Accepted,
-        ),
-        (
-            "an annotation that is free",
-            annotations(json!({"app.kubernetes.io/version": "1 (beta)"})),
-            Accepted,
-        ),
-        (
-            "an annotation of ours",
-            annotations(json!({"doclusteraccess.dev/expires-at": "2099-01-01T00:00:00Z"})),
-            RESERVED,
-        ),
-        (
-            "what kubectl writes",
-            annotations(json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"})),
-            RESERVED,
-        ),
-        (
-            "an annotation under k8s.io",
-            annotations(json!({"k8s.io/x": "a"})),
-            RESERVED,
-        ),
-        (
-            "an annotation with a blank in its key",
-            annotations(json!({"my team": "a"})),
-            INVALID,
-        ),
-        (
-            "an annotation with an empty key",
-            annotations(json!({"": "a"})),
-            INVALID,
-        ),
-        (
-            "an annotation of 4096 characters",
-            annotations(json!({"a": "x".repeat(4096)})),
-            Accepted,
-        ),
-        (
-            "an annotation of 4097 characters",
-            annotations(json!({"a": "x".repeat(4097)})),
-            Structure("may not be more than 4096"),
-        ),
+        ("an annotation", annotations(json!({"contact": "the payments team <payments@example.com>"})), Accepted),
+        ("an annotation with a prefix", annotations(json!({"reflector.v1.example.com/allowed": "true"})), Accepted),
+        ("an annotation that is free", annotations(json!({"app.kubernetes.io/version": "1 (beta)"})), Accepted),
+        ("an annotation of ours", annotations(json!({"doclusteraccess.dev/expires-at": "2099-01-01T00:00:00Z"})), RESERVED),
+        ("what kubectl writes", annotations(json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"})), RESERVED),
+        ("an annotation under k8s.io", annotations(json!({"k8s.io/x": "a"})), RESERVED),
+        ("an annotation with a blank in its key", annotations(json!({"my team": "a"})), INVALID),
+        ("an annotation with an empty key", annotations(json!({"": "a"})), INVALID),
+        ("an annotation of 4096 characters", annotations(json!({"a": "x".repeat(4096)})), Accepted),
+        ("an annotation of 4097 characters", annotations(json!({"a": "x".repeat(4097)})), Structure("may not be more than 4096")),
         ("thirty-two annotations", annotations(entries(32)), Accepted),
-        (
-            "thirty-three annotations",
-            annotations(entries(33)),
-            Structure("Too many: 33: must have at most 32 items"),
-        ),
+        ("thirty-three annotations", annotations(entries(33)), Structure("Too many: 33: must have at most 32 items")),
     ]
 }
 
+#[rustfmt::skip]
 fn options_of_formats() -> Vec<(&'static str, Value, Verdict)> {
     const KEYS: Verdict =
         Rule("keys is required with format Custom and must be absent with any other format");
@@ -791,110 +346,28 @@ fn options_of_formats() -> Vec<(&'static str, Value, Verdict)> {
     let namespaces = |count: usize| json!({"namespaces": vec!["web"; count]});
     vec![
         ("Custom with keys", custom(keys.clone()), Accepted),
-        (
-            "Custom without keys",
-            with_output(json!({"format": "Custom"})),
-            KEYS,
-        ),
-        (
-            "Custom with no key",
-            custom(json!([])),
-            Structure("should have at least 1 items"),
-        ),
-        (
-            "Custom with thirty-two keys",
-            custom(numbered_keys(32)),
-            Accepted,
-        ),
-        (
-            "Custom with thirty-three keys",
-            custom(numbered_keys(33)),
-            Structure("must have at most 32 items"),
-        ),
-        (
-            "Custom with a key twice",
-            custom(json!([{"key": "a", "field": "Token"}, {"key": "a", "field": "Server"}])),
-            Structure("Duplicate value"),
-        ),
-        (
-            "Custom with a key that is none",
-            custom(json!([{"key": "a/b", "field": "Token"}])),
-            NO_KEY,
-        ),
-        (
-            "Custom with an empty key",
-            custom(json!([{"key": "", "field": "Token"}])),
-            Structure("should be at least 1 chars long"),
-        ),
-        (
-            "Custom with another field",
-            custom(json!([{"key": "a", "field": "Password"}])),
-            Structure("Unsupported value: \"Password\""),
-        ),
-        (
-            "Custom with a key for nothing",
-            custom(json!([{"key": "a"}])),
-            Structure("field: Required value"),
-        ),
-        (
-            "keys with another format",
-            with_output(json!({"keys": keys, "format": "Flux"})),
-            KEYS,
-        ),
-        (
-            "keys with the default format",
-            with_output(json!({"keys": keys})),
-            KEYS,
-        ),
-        (
-            "options of ArgoCD",
-            argocd(
-                json!({"name": "prod", "project": "web", "namespaces": ["web", "jobs"], "clusterResources": true, "shard": 1}),
-            ),
-            Accepted,
-        ),
+        ("Custom without keys", with_output(json!({"format": "Custom"})), KEYS),
+        ("Custom with no key", custom(json!([])), Structure("should have at least 1 items")),
+        ("Custom with thirty-two keys", custom(numbered_keys(32)), Accepted),
+        ("Custom with thirty-three keys", custom(numbered_keys(33)), Structure("must have at most 32 items")),
+        ("Custom with a key twice", custom(json!([{"key": "a", "field": "Token"}, {"key": "a", "field": "Server"}])), Structure("Duplicate value")),
+        ("Custom with a key that is none", custom(json!([{"key": "a/b", "field": "Token"}])), NO_KEY),
+        ("Custom with an empty key", custom(json!([{"key": "", "field": "Token"}])), Structure("should be at least 1 chars long")),
+        ("Custom with another field", custom(json!([{"key": "a", "field": "Password"}])), Structure("Unsupported value: \"Password\"")),
+        ("Custom with a key for nothing", custom(json!([{"key": "a"}])), Structure("field: Required value")),
+        ("keys with another format", with_output(json!({"keys": keys, "format": "Flux"})), KEYS),
+        ("keys with the default format", with_output(json!({"keys": keys})), KEYS),
+        ("options of ArgoCD", argocd(json!({"name": "prod", "project": "web", "namespaces": ["web", "jobs"], "clusterResources": true, "shard": 1})), Accepted),
         ("no options of ArgoCD", argocd(json!({})), Accepted),
-        (
-            "options of ArgoCD with another format",
-            with_output(json!({"argocd": {"project": "web"}})),
-            ONLY_ARGOCD,
-        ),
-        (
-            "a shard below zero",
-            argocd(json!({"shard": -1})),
-            Structure("should be greater than or equal to 0"),
-        ),
-        (
-            "a shard too many",
-            argocd(json!({"shard": 1024})),
-            Structure("should be less than or equal to 1023"),
-        ),
+        ("options of ArgoCD with another format", with_output(json!({"argocd": {"project": "web"}})), ONLY_ARGOCD),
+        ("a shard below zero", argocd(json!({"shard": -1})), Structure("should be greater than or equal to 0")),
+        ("a shard too many", argocd(json!({"shard": 1024})), Structure("should be less than or equal to 1023")),
         ("sixty-four namespaces", argocd(namespaces(64)), Accepted),
-        (
-            "sixty-five namespaces",
-            argocd(namespaces(65)),
-            Structure("must have at most 64 items"),
-        ),
-        (
-            "no namespace",
-            argocd(namespaces(0)),
-            Structure("should have at least 1 items"),
-        ),
-        (
-            "a namespace of 64 characters",
-            argocd(json!({"namespaces": ["a".repeat(64)]})),
-            Structure("may not be more than 63"),
-        ),
-        (
-            "an empty project",
-            argocd(json!({"project": ""})),
-            Structure("should be at least 1 chars long"),
-        ),
-        (
-            "an option that does not exist",
-            argocd(json!({"server": "https://example.com"})),
-            Structure("unknown field \"spec.outputs[0].argocd.server\""),
-        ),
+        ("sixty-five namespaces", argocd(namespaces(65)), Structure("must have at most 64 items")),
+        ("no namespace", argocd(namespaces(0)), Structure("should have at least 1 items")),
+        ("a namespace of 64 characters", argocd(json!({"namespaces": ["a".repeat(64)]})), Structure("may not be more than 63")),
+        ("an empty project", argocd(json!({"project": ""})), Structure("should be at least 1 chars long")),
+        ("an option that does not exist", argocd(json!({"server": "https://example.com"})), Structure("unknown field \"spec.outputs[0].argocd.server\"")),
     ]
 }
 

@@ -21,6 +21,7 @@
 #[macro_use]
 mod harness;
 
+mod always_valid;
 mod bad_input;
 mod cel;
 mod clusters;
@@ -32,7 +33,6 @@ mod ownership;
 mod process;
 mod rbac;
 mod repair;
-mod rotation;
 mod secrecy;
 mod triggers;
 mod writes;

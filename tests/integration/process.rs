@@ -8,7 +8,10 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
-use crate::harness::{OperatorProcess, PATIENCE, eventually, program, repository, text, whoami};
+use crate::harness::{
+    OperatorProcess, PATIENCE, Rights, Stage, World, container, eventually, program, repository,
+    text, unavailable, whoami,
+};
 
 /// Runs the program to its end.
 async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -106,6 +109,39 @@ async fn without_a_usable_cluster_it_exits_with_1_and_one_line_that_says_why() {
         assert!(lines[0].contains(told), "{path}: {errors}");
     }
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[tokio::test]
+async fn what_the_chart_passes_is_understood() {
+    if unavailable() {
+        return;
+    }
+    for values in [
+        vec![],
+        vec!["ci/full-values.yaml"],
+        vec!["ci/namespaced-values.yaml"],
+        vec!["ci/external-values.yaml"],
+    ] {
+        let container = container(&values).await;
+        let arguments = container["args"].as_array().unwrap();
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|argument| argument.as_str().unwrap())
+            .collect();
+        let variables = container["env"].as_array().into_iter().flatten();
+        let environment: Vec<_> = variables
+            .map(|variable| {
+                let value = variable["value"].as_str().unwrap_or("operators");
+                (variable["name"].as_str().unwrap(), value)
+            })
+            .chain([("KUBECONFIG", "absent")])
+            .collect();
+        // It gets as far as looking for the cluster, which flags that it does not know would prevent.
+        let output = run(&arguments, &environment).await;
+        let errors = errors(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {errors}");
+        assert!(errors.contains("KUBECONFIG"), "{errors}");
+    }
 }
 
 #[tokio::test]
@@ -261,6 +297,24 @@ async fn it_serves_an_access_and_says_how_it_is_doing() {
     );
 }
 
+#[tokio::test]
+async fn it_is_alive_and_not_ready_before_it_has_seen_every_access() {
+    if unavailable() {
+        return;
+    }
+    let world = World::shared().await;
+    let blind = async |namespace: &str| {
+        Rights::within(namespace)
+            .await
+            .without("doclusteraccesses", "list")
+    };
+    let stage = Stage::with_rights(&world, blind).await;
+    let operator = OperatorProcess::start(&stage, &["--leader-elect=false"]).await;
+    operator.logged("a watch was interrupted").await;
+    assert_eq!(operator.get("/readyz").await.0, 503);
+    assert_eq!(operator.get("/livez").await.0, 200);
+}
+
 /// Name with labels, and value, of every sample. Panics where the text is not in the format that it says it is.
 fn samples(metrics: &str) -> Vec<(&str, &str)> {
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
@@ -303,7 +357,7 @@ async fn sigterm_ends_it_at_once_with_0_and_the_lease_is_given_up() {
     assert_eq!(holder(&stage).await, "");
 }
 
-async fn holder(stage: &crate::harness::Stage) -> String {
+async fn holder(stage: &Stage) -> String {
     use k8s_openapi::api::coordination::v1::Lease;
     let leases: kube::Api<Lease> = kube::Api::namespaced(stage.client.clone(), &stage.namespace);
     let lease = leases.get("do-cluster-access").await.unwrap();

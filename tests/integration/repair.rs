@@ -16,6 +16,7 @@ impl Scene {
     async fn set(stage: Stage) -> Self {
         let operator = Operator::start(&stage).await;
         stage.add_cluster(stage.cluster("prod"));
+        stage.add_cluster(stage.cluster("fence"));
         let spec = json!({"cluster": {"name": "prod"}, "outputs": [
             {"secretName": "prod-kubeconfig", "labels": {"team": "payments"}},
         ]});
@@ -193,7 +194,6 @@ async fn a_damaged_secret_is_healed_from_another_output_of_the_same_issue_withou
 async fn what_others_add_to_the_secret_stays_and_makes_the_operator_do_nothing() {
     let scene = Scene::set(stage!()).await;
     let stage = &scene.stage;
-    stage.add_cluster(stage.cluster("fence"));
     let fence = stage
         .create_access("fence", json!({"cluster": {"name": "fence"}}))
         .await;

@@ -47,10 +47,6 @@ pub(super) enum Error {
     NotLogged,
     #[error("a watch ended before everything was seen")]
     WatchEnded,
-    #[error(
-        "{mints} credentials were minted for {accesses} accesses after a restart: none should be"
-    )]
-    MintedAtRestart { mints: usize, accesses: usize },
     #[error("the null writer came before the operator that it imitates")]
     NothingToImitate,
     #[error("the object {0} is not as expected")]

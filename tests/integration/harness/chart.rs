@@ -37,6 +37,20 @@ pub(super) fn unavailable() -> bool {
     true
 }
 
+/// The container of the operator's Deployment, with the values in these files of the chart.
+pub(crate) async fn container(values: &[&str]) -> Value {
+    let chart = repository().join("charts/do-cluster-access");
+    let files = values
+        .iter()
+        .map(|file| format!("--values={}", chart.join(file).display()));
+    let files: Vec<_> = files.collect();
+    let arguments: Vec<_> = files.iter().map(String::as_str).collect();
+    let rendered = render("operators", &arguments).await;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
+    deployment.unwrap()["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
 /// The objects of the chart about the operator's identity and rights.
 #[derive(Clone, Debug)]
 pub(crate) struct Rights(Vec<Value>);

@@ -34,7 +34,7 @@ mod waiting;
 mod world;
 
 pub(crate) use access::{Access, annotation, assert_condition, condition, has_condition, text};
-pub(crate) use chart::Rights;
+pub(crate) use chart::{Rights, container};
 pub(crate) use operator::Operator;
 pub(crate) use process::{OperatorProcess, program};
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};

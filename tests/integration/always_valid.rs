@@ -1,4 +1,5 @@
-//! Renewal, in real time: whoever uses the Secret's credential is never refused.
+//! A credential that is always valid: renewal, in real time, is never noticed by whoever uses the Secret.
+//! (Long, and therefore first in the alphabet.)
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
