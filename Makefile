@@ -39,8 +39,9 @@ lint-dependencies: .tools/bin/cargo-deny ## cargo-deny: licences, bans, sources
 	@cargo install --quiet --locked --root .tools --version $(CARGO_DENY_VERSION) cargo-deny
 
 generate: need-cargo ## write everything that is generated: crds/, deploy/
-	cargo run --quiet --locked -- crd > $(CRD).new
-	mv $(CRD).new $(CRD)
+	@mkdir -p $(dir $(CRD))
+	@cargo run --quiet --locked -- crd > $(CRD).new
+	@mv $(CRD).new $(CRD)
 	@$(MAKE) --no-print-directory generate-deploy
 
 check-generated: generate ## fail when a generated file is not what is committed

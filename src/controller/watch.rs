@@ -11,8 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::utils::{Backoff, ResetTimerBackoff};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::context::Context;
@@ -111,7 +112,7 @@ impl Watches {
 fn watch_accesses(scope: usize, api: Api<DeserializeGuard<DOClusterAccess>>) -> ToldStream {
     let config = watcher::Config::default().page_size(PAGE_SIZE);
     watcher::watcher(api, config)
-        .backoff(steady_backoff())
+        .backoff(SteadyBackoff::default())
         .map(move |event| Told {
             scope,
             what: event.map_or_else(
@@ -127,7 +128,7 @@ fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStrea
         .page_size(PAGE_SIZE)
         .labels(MANAGED_SELECTOR);
     watcher::watcher(api, config)
-        .backoff(steady_backoff())
+        .backoff(SteadyBackoff::default())
         .map(move |event| Told {
             scope,
             what: event.map_or_else(
@@ -143,35 +144,38 @@ fn trouble(error: &watcher::Error, kind: &str) -> What {
     What::Trouble
 }
 
-/// How long a watch must have gone well before its next failure counts as the first: it says that it
-/// starts before it has asked for anything, so that going well for a moment says nothing.
+/// How long a watch must have gone well before its next failure counts as the first.
 const BACKOFF_RESET: Duration = Duration::from_secs(120);
-
-fn steady_backoff() -> impl Backoff {
-    ResetTimerBackoff::new(SteadyBackoff::default(), BACKOFF_RESET)
-}
 
 /// Waits 0.5 s, doubling to 30 s, between attempts to watch. kube's own adds a random share, so that
 /// no two runs of a simulation were the same.
 #[derive(Clone, Debug, Default)]
 struct SteadyBackoff {
     failures: u32,
+    failed_at: Option<Instant>,
 }
 
 impl Iterator for SteadyBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let recent = |failed_at: Instant| now - failed_at < BACKOFF_RESET;
+        self.failures = if self.failed_at.is_some_and(recent) {
+            self.failures + 1
+        } else {
+            0
+        };
+        self.failed_at = Some(now);
         let wait = Duration::from_millis(500 << self.failures.min(6));
-        self.failures += 1;
         Some(wait.min(Duration::from_secs(30)))
     }
 }
 
 impl Backoff for SteadyBackoff {
-    fn reset(&mut self) {
-        self.failures = 0;
-    }
+    /// Does nothing: a watch says that it starts before it has asked for anything, so that going well
+    /// for a moment says nothing. Time alone makes up for failures.
+    fn reset(&mut self) {}
 }
 
 /// Drops what no decision needs, so that the cache stays small.
@@ -303,5 +307,28 @@ fn take_over_secret(
                 .caches()
                 .remove_secret(&key, &metadata.resource_version)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_to_watch_grow_rarer_although_each_begins_well() {
+        let mut backoff = SteadyBackoff::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            // What a watch tells before it has asked for anything.
+            backoff.reset();
+            let wait = backoff.next().unwrap();
+            tokio::time::sleep(wait).await;
+            waits.push(wait.as_millis());
+        }
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+
+        tokio::time::sleep(BACKOFF_RESET).await;
+        backoff.reset();
+        assert_eq!(backoff.next(), Some(Duration::from_millis(500)));
     }
 }

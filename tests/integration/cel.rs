@@ -279,7 +279,7 @@ fn labels() -> Vec<(&'static str, Value, Verdict)> {
         ("a label", labels(json!({"team": "payments"})), Accepted),
         ("a label with a prefix", labels(json!({"example.com/Team_1": "a.b-c_D"})), Accepted),
         ("an empty value", labels(json!({"team": ""})), Accepted),
-        ("the labels of an application that are free", labels(json!({ "app.kubernetes.io/name": "a", "app.kubernetes.io/part-of": "b", "app.kubernetes.io/component": "c", "app.kubernetes.io/version": "d", })), Accepted),
+        ("the labels of an application that are free", labels(json!({"app.kubernetes.io/name": "a", "app.kubernetes.io/part-of": "b", "app.kubernetes.io/component": "c", "app.kubernetes.io/version": "d"})), Accepted),
         ("the label that says who manages it", labels(json!({"app.kubernetes.io/managed-by": "me"})), RESERVED),
         ("another label of an application", labels(json!({"app.kubernetes.io/instance": "a"})), RESERVED),
         ("a label of ours", labels(json!({"doclusteraccess.dev/access": "other"})), RESERVED),

@@ -7,7 +7,6 @@ use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::harness::{
     OperatorProcess, Rights, Stage, World, has_condition, summary, text, unavailable, whoami,
@@ -34,7 +33,6 @@ async fn an_outage_of_the_api_server_costs_no_mint_and_what_happened_meanwhile_i
     access.ready().await;
     let before = access.secret().await;
 
-    let began = Instant::now();
     let world = world.restart_control_plane(options, async || {
         operator.logged("a watch was interrupted").await;
         assert_eq!(operator.get("/livez").await.0, 200);
@@ -50,12 +48,6 @@ async fn an_outage_of_the_api_server_costs_no_mint_and_what_happened_meanwhile_i
         4,
         "the outage itself is no reason to mint"
     );
-
-    // Two watches, which wait 0.5 s and then twice as long from time to time.
-    let seconds = u32::try_from(began.elapsed().as_secs()).unwrap();
-    let attempts = 2 * (seconds.max(1).ilog2() + 3);
-    let told = operator.log().matches("a watch was interrupted").count();
-    assert!(told <= attempts as usize, "{told} attempts in {seconds} s");
     drop((operator, stage));
     world.control_plane.stop().await.unwrap();
     std::fs::remove_dir_all(directory).unwrap();
