@@ -206,7 +206,7 @@ impl Reason {
             Self::VerificationUnreachable => failure("Unreachable", Access, "The cluster could not be asked about the new credential, and verification is Required: make it reachable, or set verification to WhenReachable"),
             Self::SecretConflict => stalling("SecretConflict", Access, "A Secret of that name exists and does not belong to this access: delete it, choose another secretName, or set adopt to true"),
             Self::SecretWriteFailed => failure("SecretWriteFailed", Access, "The API server did not take the Secret: the issued credential is kept and written when it does"),
-            Self::IssueLimitReached => failure("IssueLimitReached", Access, "The Secret had to be issued anew too often within an hour: find out what deletes or edits it"),
+            Self::IssueLimitReached => failure("IssueLimitReached", Access, "A credential had to be issued anew too often within an hour: find out what deletes or edits the Secret, or spoils the answers; it goes on within the hour"),
             Self::Accepted => row("Accepted", Verified, True, "The cluster accepted the published credential"),
             Self::Rejected => row("Rejected", Verified, False, "The cluster rejected the published credential"),
             Self::Unreachable => row("Unreachable", Verified, Unknown, "The cluster could not be asked from here"),

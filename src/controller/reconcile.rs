@@ -116,7 +116,9 @@ impl Run<'_> {
             Decision::Refuse {
                 reason, subject, ..
             } => {
-                let subject = subject.or_else(|| self.first_refused(&found));
+                let subject = subject
+                    .or_else(|| self.first_refused(&found))
+                    .or_else(|| self.cause_of_limit(reason));
                 let until = self.fail(&found, reason, subject, None, false);
                 self.settle(&found, until).await
             }
@@ -711,6 +713,23 @@ impl Run<'_> {
             may_have_minted,
         });
         retry_at
+    }
+
+    /// What used the limit up, where that was not a Secret that was lost: without it, the reader would
+    /// look in the wrong place.
+    fn cause_of_limit(&self, reason: Reason) -> Option<String> {
+        let failure = self.memory.failure.as_ref()?;
+        if reason != Reason::IssueLimitReached || !failure.may_have_minted {
+            return None;
+        }
+        if failure.reason == Reason::IssueLimitReached {
+            return failure.subject.clone();
+        }
+        let why = failure
+            .subject
+            .as_deref()
+            .unwrap_or(failure.reason.sentence());
+        Some(format!("{} ({why})", failure.reason.as_str()))
     }
 
     fn first_refused(&self, found: &Observation) -> Option<String> {

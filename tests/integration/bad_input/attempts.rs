@@ -100,6 +100,13 @@ async fn answers_that_get_lost_cost_one_issue_and_six_attempts_to_make_up_for_it
     assert_eq!(made, 7);
     let refused = access.synced("IssueLimitReached").await;
     assert!(has_condition(&refused, "Ready", "False", "NotIssued"));
+    let message = &crate::harness::condition(&refused, "Synced")
+        .unwrap()
+        .message;
+    assert!(
+        message.starts_with("ApiUnavailable"),
+        "it says what used the limit up: {message}"
+    );
 
     // Nor does the refusal itself bring the next attempt nearer.
     for look in ["once", "twice", "again"] {
