@@ -155,7 +155,13 @@ impl Run<'_> {
 
     fn attach_token(&mut self) {
         let mut tokens = self.context.tokens();
-        let Some(source) = &self.subject.source else {
+        // A suspended access causes no call, not even of the list that its token is watched by.
+        let source = self
+            .subject
+            .source
+            .as_ref()
+            .filter(|_| !self.subject.wanted.suspend);
+        let Some(source) = source else {
             return tokens.detach(&self.subject.key);
         };
         tokens.attach(&self.subject.key, source);
@@ -215,7 +221,7 @@ impl Run<'_> {
         let Some(source) = self.subject.source.clone() else {
             return;
         };
-        let Some((clusters, _)) = self.context.tokens().last_list(&source) else {
+        let Some(clusters) = self.context.tokens().last_list(&source) else {
             return;
         };
         let reference = self.subject.access.spec.cluster.clone();
@@ -226,7 +232,7 @@ impl Run<'_> {
                 self.note_cluster(cluster);
             }
             Lookup::NotListed { id } => {
-                let gone = self.is_gone(&id, cached).await;
+                let gone = self.is_gone(&id).await;
                 if gone && let Lookup::Found(cluster) = look_up(&reference, None, &clusters) {
                     info!(
                         from = id,
@@ -251,7 +257,7 @@ impl Run<'_> {
     }
 
     /// Whether a pinned cluster is confirmed gone: 404 twice, ten minutes apart.
-    async fn is_gone(&mut self, id: &str, cached: &Observation) -> bool {
+    async fn is_gone(&mut self, id: &str) -> bool {
         let now = self.now;
         let known = self
             .memory
@@ -279,11 +285,7 @@ impl Run<'_> {
         } else {
             Reason::ClusterNotFound
         };
-        let published = cached
-            .summary(&self.subject, self.memory)
-            .published()
-            .is_some();
-        debug!(gone, published, "the pinned cluster is not there");
+        debug!(gone, "the pinned cluster is not there");
         self.finding = Some(Finding::of(reason));
         gone
     }
@@ -312,6 +314,12 @@ impl Run<'_> {
     }
 
     async fn get_cluster(&self, token: &UsableToken, id: &str) -> Result<Cluster, Error> {
+        if let Some(source) = &self.subject.source
+            && let Some(account) = self.context.tokens().account_mut(source)
+        {
+            let now = self.context.clock.now().as_millisecond();
+            account.budget.spend(1, now);
+        }
         let call = self.context.digitalocean.get_cluster(&token.token, id);
         let answer = self
             .context

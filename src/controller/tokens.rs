@@ -109,8 +109,6 @@ pub struct UsableToken {
     pub clusters: Arc<Vec<Cluster>>,
     /// When they were listed.
     pub listed_at: EpochSeconds,
-    /// When the last outage of this token ended.
-    pub recovered_at: Option<EpochSeconds>,
 }
 
 impl Tokens {
@@ -160,7 +158,6 @@ impl Tokens {
                 token: token.clone(),
                 clusters: clusters.clone(),
                 listed_at: account.listed_at,
-                recovered_at: account.gate.recovered_at(),
             }),
             _ => TokenView::Unknown,
         }
@@ -168,9 +165,8 @@ impl Tokens {
 
     /// The clusters of `source` as listed last, however long ago.
     #[must_use]
-    pub fn last_list(&self, source: &TokenSource) -> Option<(Arc<Vec<Cluster>>, EpochSeconds)> {
-        let account = self.account(source)?;
-        Some((account.clusters.clone()?, account.listed_at))
+    pub fn last_list(&self, source: &TokenSource) -> Option<Arc<Vec<Cluster>>> {
+        self.account(source)?.clusters.clone()
     }
 
     /// Notes that `user` needs `source`, and no other.
