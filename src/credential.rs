@@ -361,7 +361,8 @@ pub fn to_base64(text: &str) -> String {
 }
 
 /// Standard base64, in one line or several (a YAML block scalar), of UTF-8 text.
-fn from_base64(encoded: &str) -> Option<String> {
+#[must_use]
+pub fn from_base64(encoded: &str) -> Option<String> {
     let joined: String = encoded.split_ascii_whitespace().collect();
     String::from_utf8(STANDARD.decode(joined).ok()?).ok()
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{Facts, Source};
 use crate::credential::{Authentication, Credential};
+use crate::kubeconfig::{self, ContextName};
 use crate::rotation::Issue;
 
 /// One issued credential, with all that an output may want to say of it.
@@ -14,8 +16,19 @@ pub struct Material {
     pub issue: Issue,
     /// What get_credentials gave.
     pub credential: Credential,
-    /// The kubeconfig document; `None` where no output asked for one.
+    /// The kubeconfig document; `None` where there is none yet.
     pub kubeconfig: Option<SecretString>,
+}
+
+impl Material {
+    /// The kubeconfig document: the one that there is, else one with the credential in it.
+    #[must_use]
+    pub fn kubeconfig(&self, facts: &Facts) -> SecretString {
+        self.kubeconfig.clone().unwrap_or_else(|| {
+            let name = ContextName::new(&facts.region, &facts.cluster_name);
+            kubeconfig::render(&name, &self.credential)
+        })
+    }
 }
 
 /// What a Secret of some format says of the credential in it: each part that it holds.
@@ -32,19 +45,67 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The material, where enough parts are there.
+    /// The parts of a credential.
+    #[must_use]
+    pub fn of_credential(credential: Credential) -> Self {
+        Self {
+            server: Some(credential.server().to_string()),
+            certificate_authority_pem: Some(credential.certificate_authority_pem().to_string()),
+            authentication: Some(credential.authentication().clone()),
+            kubeconfig: None,
+        }
+    }
+
+    /// All that `material` has.
+    #[must_use]
+    pub fn of_material(material: &Material) -> Self {
+        Self {
+            kubeconfig: material.kubeconfig.clone(),
+            ..Self::of_credential(material.credential.clone())
+        }
+    }
+
+    /// A kubeconfig alone.
+    #[must_use]
+    pub fn of_kubeconfig(kubeconfig: Option<SecretString>) -> Self {
+        Self {
+            kubeconfig,
+            ..Self::default()
+        }
+    }
+
+    /// These parts, and of those that are missing the `other`'s.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            server: self.server.or(other.server),
+            certificate_authority_pem: self
+                .certificate_authority_pem
+                .or(other.certificate_authority_pem),
+            authentication: self.authentication.or(other.authentication),
+            kubeconfig: self.kubeconfig.or(other.kubeconfig),
+        }
+    }
+
+    /// The material, where enough parts are there. A kubeconfig holds all of them.
     #[must_use]
     pub fn into_material(self, issue: Issue) -> Option<Material> {
+        let document = self.kubeconfig.clone();
+        let whole = document
+            .as_ref()
+            .and_then(|document| kubeconfig::parse(document.expose_secret()).ok())
+            .map(|kubeconfig| Self::of_credential(kubeconfig.into_credential()));
+        let parts = self.or(whole.unwrap_or_default());
         let credential = Credential::new(
-            self.server?,
-            self.certificate_authority_pem?,
-            self.authentication?,
+            parts.server?,
+            parts.certificate_authority_pem?,
+            parts.authentication?,
         )
         .ok()?;
         Some(Material {
             issue,
             credential,
-            kubeconfig: self.kubeconfig,
+            kubeconfig: document,
         })
     }
 }
@@ -54,6 +115,14 @@ impl Parts {
 pub struct Contents(BTreeMap<String, Vec<u8>>);
 
 impl Contents {
+    /// The kubeconfig of `source` under `key`, and nothing else.
+    #[must_use]
+    pub fn kubeconfig_under(key: &str, source: &Source<'_>) -> Self {
+        let mut contents = Self::default();
+        contents.insert_secret(key, &source.material.kubeconfig(source.facts));
+        contents
+    }
+
     /// Sets a key.
     pub fn insert(&mut self, key: &str, value: &str) {
         self.0.insert(key.to_string(), value.as_bytes().to_vec());
@@ -91,21 +160,11 @@ impl Contents {
             .map(|(key, value)| (key.as_str(), value.as_slice()))
     }
 
-    /// The keys, in order.
-    #[must_use]
-    pub fn keys(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
-    }
-
     /// The same without the keys that are not among `keys`: what others added does not count.
     #[must_use]
-    pub fn restricted_to(&self, keys: &[String]) -> Self {
-        let wanted = self.0.iter().filter(|(key, _)| keys.contains(key));
-        Self(
-            wanted
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-        )
+    pub fn restricted_to<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Self {
+        keys.filter_map(|key| Some((key.to_string(), self.0.get(key)?.clone())))
+            .collect()
     }
 }
 

@@ -7,11 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::{
-    ACCESS_LABEL, Contents, FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Marks,
-    Material, content_hash, format_of, owned_fields_digest,
+    ACCESS_LABEL, Contents, Facts, Form, FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL,
+    Marks, Source, content_hash, facts::present_labels, fields_of, format_of,
+    marks::rendering_hash,
 };
 use crate::api::{DOClusterAccess, DeletionPolicy, Output};
-use crate::rotation::Issue;
 
 /// The access that a Secret belongs to, for its owner reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,49 +47,127 @@ impl Placement {
         })
     }
 
-    /// The Secret for `output`, with the content of `material`; `None` where the format is not
-    /// available for it.
+    /// The Secret that `source` makes, where the labels of the one that is there are `present`;
+    /// `None` where the format is not available for this kind of credential.
     #[must_use]
-    pub fn desired(&self, output: &Output, material: &Material) -> Option<DesiredSecret> {
-        let format = format_of(output.format)?;
-        let contents = format.render(output, material)?;
-        Some(self.with_contents(output, format.secret_type(), &material.issue, contents))
-    }
-
-    /// Whether a Secret with this metadata has the keys, labels, annotations and owner that
-    /// `output` asks for, as far as metadata tells.
-    #[must_use]
-    pub fn is_as_wanted(&self, output: &Output, found: &FoundMetadata) -> bool {
-        let (Some(format), Some(marks)) = (format_of(output.format), &found.marks) else {
-            return false;
+    pub fn desired(
+        &self,
+        source: &Source<'_>,
+        present: &BTreeMap<String, String>,
+    ) -> Option<DesiredSecret> {
+        let format = format_of(source.output.format);
+        let contents = format.render(source)?;
+        let form = Form::of(source.output, &contents).to_string();
+        let issue = source.material.issue.clone();
+        let rendering = rendering_hash(source.output, source.facts);
+        let canonical = format.canonical(contents.clone());
+        let uid = self.owner.uid.clone();
+        let marks = Marks {
+            content_hash: content_hash(&uid, &issue, &form, &rendering, &canonical),
+            access_uid: uid,
+            issue,
+            form,
         };
-        let mut desired = self.with_contents(
-            output,
-            format.secret_type(),
-            &marks.issue,
-            Contents::default(),
-        );
-        desired.annotations.extend(marks.annotations(false));
-        found.carries(&desired)
-            && format.key_sets(output).iter().any(|keys| {
-                found.owned_fields.as_ref() == Some(&owned_fields_digest(&desired, keys))
-            })
+        Some(self.with(source.output, Some(source.facts), present, marks, contents))
     }
 
-    fn with_contents(
+    /// The Secret that was `found`, with its content as it is and all else as `output` asks for;
+    /// `None` where the content is not what it asks for.
+    #[must_use]
+    pub fn relabelled(
         &self,
         output: &Output,
-        secret_type: &'static str,
-        issue: &Issue,
+        facts: Option<&Facts>,
+        found: &FoundSecret,
+    ) -> Option<DesiredSecret> {
+        let marks = found.metadata.marks.clone()?;
+        let facts = facts.filter(|facts| facts.cluster_id == marks.issue.cluster_id);
+        let contents = found.intact()?;
+        let present = &found.metadata.labels;
+        is_rendered_for(&marks, output, facts)
+            .then(|| self.with(output, facts, present, marks, contents))
+    }
+
+    /// Whether a Secret with this metadata has the content, labels, annotations and owner that
+    /// `output` asks for, as far as metadata tells. Without `facts`, what is there counts. That it was
+    /// read and found right when its [`fields`](Self::fields) were the `known` ones makes up for a
+    /// record which says that others wrote it.
+    #[must_use]
+    pub fn is_as_wanted(
+        &self,
+        output: &Output,
+        facts: Option<&Facts>,
+        found: &FoundMetadata,
+        known: Option<&str>,
+    ) -> bool {
+        let Some((desired, form)) = self.outline(output, facts, found) else {
+            return false;
+        };
+        let fields = fields_of(&desired, form.keys()).digest();
+        let recorded = found.owned_fields.as_deref() == Some(&fields);
+        found.carries(&desired) && (recorded || known == Some(&fields))
+    }
+
+    /// Digest of the fields that a Secret with this metadata has of ours when it is as `output` asks
+    /// for; `None` where its content was rendered for something else.
+    #[must_use]
+    pub fn fields(
+        &self,
+        output: &Output,
+        facts: Option<&Facts>,
+        found: &FoundMetadata,
+    ) -> Option<String> {
+        let (desired, form) = self.outline(output, facts, found)?;
+        Some(fields_of(&desired, form.keys()).digest())
+    }
+
+    /// The same of a Secret that was read, whose content tells more than who wrote it: what somebody
+    /// else wrote as we would have is as wanted, too.
+    #[must_use]
+    pub fn is_right(&self, output: &Output, facts: Option<&Facts>, found: &FoundSecret) -> bool {
+        let Some((desired, form)) = self.outline(output, facts, &found.metadata) else {
+            return false;
+        };
+        let fields = fields_of(&desired, form.keys());
+        let nothing_left = found
+            .owned_fields
+            .as_ref()
+            .is_some_and(|owned| owned.is_within(&fields));
+        found.metadata.carries(&desired) && found.intact().is_some() && nothing_left
+    }
+
+    /// All of the Secret but its content; `None` where that was rendered for something else.
+    fn outline(
+        &self,
+        output: &Output,
+        facts: Option<&Facts>,
+        found: &FoundMetadata,
+    ) -> Option<(DesiredSecret, Form)> {
+        let marks = found.marks.clone()?;
+        let facts = facts.filter(|facts| facts.cluster_id == marks.issue.cluster_id);
+        let form = Form::parse(&marks.form)?;
+        let outline = is_rendered_for(&marks, output, facts)
+            .then(|| self.with(output, facts, &found.labels, marks, Contents::default()))?;
+        Some((outline, form))
+    }
+
+    fn with(
+        &self,
+        output: &Output,
+        facts: Option<&Facts>,
+        present: &BTreeMap<String, String>,
+        marks: Marks,
         contents: Contents,
     ) -> DesiredSecret {
-        let uid = &self.owner.uid;
-        let marks = Marks {
-            access_uid: uid.clone(),
-            issue: issue.clone(),
-            content_hash: content_hash(uid, issue, &contents),
-        };
+        let format = format_of(output.format);
         let mut labels = output.labels.clone();
+        if format.has_fact_labels() {
+            labels.extend(match facts {
+                Some(facts) => facts.labels(present),
+                None => present_labels(present),
+            });
+        }
+        labels.extend(format.labels(output));
         labels.insert(MANAGED_BY_LABEL.to_string(), MANAGED_BY.to_string());
         labels.insert(ACCESS_LABEL.to_string(), self.owner.name.clone());
         let mut annotations = output.annotations.clone();
@@ -98,7 +176,7 @@ impl Placement {
         DesiredSecret {
             namespace: self.namespace.clone(),
             name: output.secret_name.clone(),
-            secret_type: secret_type.to_string(),
+            secret_type: format.secret_type().to_string(),
             labels,
             annotations,
             owner: owned.then(|| self.owner.clone()),
@@ -106,6 +184,12 @@ impl Placement {
             contents,
         }
     }
+}
+
+/// Whether content with these marks was rendered from what `output` and `facts` say now.
+fn is_rendered_for(marks: &Marks, output: &Output, facts: Option<&Facts>) -> bool {
+    let same_format = Form::parse(&marks.form).is_some_and(|form| form.format == output.format);
+    same_format && facts.is_none_or(|facts| rendering_hash(output, facts) == marks.rendering())
 }
 
 /// A Secret as it is to be.
@@ -150,7 +234,9 @@ impl DesiredSecret {
             annotations,
             owner: None,
             marks,
-            contents: found.contents.clone(),
+            contents: found
+                .contents
+                .restricted_to(Form::parse(&found.metadata.marks.as_ref()?.form)?.keys()),
         })
     }
 

@@ -6,10 +6,10 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use super::{
-    ACCESS_LABEL, Contents, DesiredSecret, Marks, Material, content_hash, format_of,
-    recorded_fields_digest,
+    ACCESS_LABEL, Contents, DesiredSecret, Form, Marks, OwnedFields, Parts, content_hash,
+    format_of, recorded_fields,
 };
-use crate::api::{DOClusterAccess, Output};
+use crate::api::DOClusterAccess;
 
 /// What the metadata of a Secret tells, reduced to what decisions need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,8 @@ impl FoundMetadata {
             owned_fields: metadata
                 .managed_fields
                 .as_deref()
-                .and_then(recorded_fields_digest),
+                .and_then(recorded_fields)
+                .map(|fields| fields.digest()),
             terminating: metadata.deletion_timestamp.is_some(),
         })
     }
@@ -106,6 +107,10 @@ pub struct FoundSecret {
     pub secret_type: String,
     /// Keys and values.
     pub contents: Contents,
+    /// The fields that belong to our applies.
+    pub owned_fields: Option<OwnedFields>,
+    /// Nobody may change it, so that it can only be deleted.
+    pub immutable: bool,
 }
 
 impl FoundSecret {
@@ -115,6 +120,12 @@ impl FoundSecret {
         let data = secret.data.unwrap_or_default();
         Some(Self {
             metadata: FoundMetadata::new(&secret.metadata)?,
+            owned_fields: secret
+                .metadata
+                .managed_fields
+                .as_deref()
+                .and_then(recorded_fields),
+            immutable: secret.immutable.unwrap_or_default(),
             secret_type: secret.type_.unwrap_or_else(|| "Opaque".to_string()),
             contents: data
                 .into_iter()
@@ -123,19 +134,29 @@ impl FoundSecret {
         })
     }
 
-    /// The credential that it holds in the form that `output` asks for; `None` where content and
-    /// marks are not those of one write of ours.
+    /// The content that a write of ours left; `None` where content and marks are not those of one
+    /// write.
     #[must_use]
-    pub fn material(&self, output: &Output) -> Option<Material> {
+    pub fn intact(&self) -> Option<Contents> {
         let marks = self.metadata.marks.as_ref()?;
-        let format = format_of(output.format)?;
-        let intact = format
-            .key_sets(output)
-            .iter()
-            .map(|keys| self.contents.restricted_to(keys))
-            .find(|contents| {
-                content_hash(&marks.access_uid, &marks.issue, contents) == marks.content_hash
-            })?;
-        format.read(&intact).into_material(marks.issue.clone())
+        let form = Form::parse(&marks.form)?;
+        let contents = self.contents.restricted_to(form.keys());
+        let canonical = format_of(form.format).canonical(contents.clone());
+        let hash = content_hash(
+            &marks.access_uid,
+            &marks.issue,
+            &marks.form,
+            marks.rendering(),
+            &canonical,
+        );
+        (hash == marks.content_hash).then_some(contents)
+    }
+
+    /// What it holds of the credential; `None` where it is not [`intact`](Self::intact).
+    #[must_use]
+    pub fn parts(&self) -> Option<Parts> {
+        let contents = self.intact()?;
+        let form = Form::parse(&self.metadata.marks.as_ref()?.form)?;
+        Some(format_of(form.format).read(&contents, &form))
     }
 }

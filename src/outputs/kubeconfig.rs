@@ -1,6 +1,6 @@
 //! Format `Kubeconfig`: a kubeconfig for people, kubectl and CI, and its parts beside it.
 
-use super::{Contents, Format, Material, Parts, rfc3339};
+use super::{Contents, Form, Format, Parts, Source, rfc3339};
 use crate::api::Output;
 use crate::credential::Authentication;
 
@@ -20,17 +20,9 @@ impl Format for Kubeconfig {
         true
     }
 
-    fn key_sets(&self, _: &Output) -> Vec<Vec<String>> {
-        let with = |kind: &[&str]| {
-            let common = [KUBECONFIG, SERVER, CERTIFICATE_AUTHORITY, EXPIRES_AT];
-            common.iter().chain(kind).map(ToString::to_string).collect()
-        };
-        vec![with(&[TOKEN]), with(&[CLIENT_CERTIFICATE, CLIENT_KEY])]
-    }
-
-    fn render(&self, _: &Output, material: &Material) -> Option<Contents> {
-        let mut contents = Contents::default();
-        contents.insert_secret(KUBECONFIG, material.kubeconfig.as_ref()?);
+    fn render(&self, source: &Source<'_>) -> Option<Contents> {
+        let material = source.material;
+        let mut contents = Contents::kubeconfig_under(KUBECONFIG, source);
         contents.insert(SERVER, material.credential.server());
         contents.insert(
             CERTIFICATE_AUTHORITY,
@@ -50,7 +42,7 @@ impl Format for Kubeconfig {
         Some(contents)
     }
 
-    fn read(&self, contents: &Contents) -> Parts {
+    fn read(&self, contents: &Contents, _: &Form) -> Parts {
         let certificate = contents
             .text(CLIENT_CERTIFICATE)
             .zip(contents.secret(CLIENT_KEY));

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::Contents;
-use crate::api::{DOClusterAccessSpec, KubeconfigSource};
+use super::{Contents, Facts, format_of};
+use crate::api::{DEFAULT_ACCOUNT, DOClusterAccessSpec, KubeconfigSource, Output};
 use crate::hexadecimal::hexadecimal;
 use crate::rotation::Issue;
 
@@ -27,6 +27,7 @@ const EXPIRES_AT: &str = "doclusteraccess.dev/expires-at";
 const ISSUE_HASH: &str = "doclusteraccess.dev/issue-hash";
 const CONTENT_HASH: &str = "doclusteraccess.dev/content-hash";
 const ROTATE: &str = "doclusteraccess.dev/rotate";
+const FORM: &str = "doclusteraccess.dev/form";
 
 /// The marks on one Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Marks {
     pub access_uid: String,
     /// The issue that the content comes from.
     pub issue: Issue,
+    /// The [`Form`](super::Form) that it was written in.
+    pub form: String,
     /// [`content_hash`] of the content.
     pub content_hash: String,
 }
@@ -60,6 +63,7 @@ impl Marks {
                 issue_hash: text(ISSUE_HASH)?,
                 rotate: text(ROTATE),
             },
+            form: text(FORM)?,
             content_hash: text(CONTENT_HASH)?,
         })
     }
@@ -68,6 +72,14 @@ impl Marks {
     #[must_use]
     pub fn access_uid(annotations: &BTreeMap<String, String>) -> Option<&str> {
         annotations.get(ACCESS_UID).map(String::as_str)
+    }
+
+    /// Hash of all beside the credential that the content was rendered from.
+    #[must_use]
+    pub fn rendering(&self) -> &str {
+        self.content_hash
+            .split_once('.')
+            .map_or("", |(_, rendering)| rendering)
     }
 
     /// The marks as annotations; `released` ones name no access.
@@ -79,6 +91,7 @@ impl Marks {
             (ISSUED_AT.to_string(), rfc3339(issue.issued_at)),
             (EXPIRES_AT.to_string(), rfc3339(issue.expires_at)),
             (ISSUE_HASH.to_string(), issue.issue_hash.clone()),
+            (FORM.to_string(), self.form.clone()),
             (CONTENT_HASH.to_string(), self.content_hash.clone()),
         ]);
         if let Some(rotate) = &issue.rotate {
@@ -99,9 +112,17 @@ pub fn rfc3339(instant: i64) -> String {
         .to_string()
 }
 
-/// Hash of the content and marks of a Secret: together they come from one issue and one write.
+/// Hash of the content and marks of a Secret: together they come from one issue and one write. Behind
+/// the dot stands `rendering`, so that metadata alone tells whether the content is to be rendered
+/// anew.
 #[must_use]
-pub fn content_hash(access_uid: &str, issue: &Issue, contents: &Contents) -> String {
+pub fn content_hash(
+    access_uid: &str,
+    issue: &Issue,
+    form: &str,
+    rendering: &str,
+    contents: &Contents,
+) -> String {
     let mut hash = FieldHash::default();
     hash.field("access-uid", access_uid.as_bytes());
     hash.field("cluster-id", issue.cluster_id.as_bytes());
@@ -111,8 +132,21 @@ pub fn content_hash(access_uid: &str, issue: &Issue, contents: &Contents) -> Str
     if let Some(rotate) = &issue.rotate {
         hash.field("rotate", rotate.as_bytes());
     }
+    hash.field("form", form.as_bytes());
+    hash.field("rendering", rendering.as_bytes());
     for (key, value) in contents.iter() {
         hash.field(&format!("data/{key}"), value);
+    }
+    format!("{}.{rendering}", hash.finish())
+}
+
+/// Hash of all beside the credential that goes into the content for `output`.
+#[must_use]
+pub(super) fn rendering_hash(output: &Output, facts: &Facts) -> String {
+    let mut hash = FieldHash::default();
+    hash.field("format", format!("{:?}", output.format).as_bytes());
+    for input in format_of(output.format).inputs(output, facts) {
+        hash.field("input", input.as_bytes());
     }
     hash.finish()
 }
@@ -130,7 +164,10 @@ pub fn issue_hash(spec: &DOClusterAccessSpec) -> String {
         cluster.field("cluster.id", id.to_ascii_lowercase().as_bytes());
     }
     let mut rest = FieldHash::default();
-    if let Some(account) = &spec.account_ref {
+    // Naming the account that is used anyway changes nothing.
+    if let Some(account) = &spec.account_ref
+        && account.name != DEFAULT_ACCOUNT
+    {
         rest.field("accountRef.name", account.name.as_bytes());
     }
     if let Some(secret) = &spec.token_secret_ref {

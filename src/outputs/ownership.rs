@@ -11,11 +11,34 @@ use sha2::{Digest, Sha256};
 use super::{DesiredSecret, FIELD_MANAGER};
 use crate::hexadecimal::hexadecimal;
 
-/// Digest of the set of fields that an apply of `desired` with `keys` for content owns.
+/// A set of fields, as paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedFields(BTreeSet<String>);
+
+impl OwnedFields {
+    /// Whether all of them are among `others`.
+    #[must_use]
+    pub fn is_within(&self, others: &Self) -> bool {
+        self.0.is_subset(&others.0)
+    }
+
+    /// What tells one set from another.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for path in &self.0 {
+            hash.update(path);
+            hash.update([0]);
+        }
+        hexadecimal(&hash.finalize()[..8])
+    }
+}
+
+/// The fields that an apply of `desired` with `keys` for content owns.
 #[must_use]
-pub fn owned_fields_digest(desired: &DesiredSecret, keys: &[String]) -> String {
+pub fn fields_of<'a>(desired: &DesiredSecret, keys: impl Iterator<Item = &'a str>) -> OwnedFields {
     let mut paths = BTreeSet::from(["f:type".to_string()]);
-    paths.extend(keys.iter().map(|key| format!("f:data/f:{key}")));
+    paths.extend(keys.map(|key| format!("f:data/f:{key}")));
     paths.extend(
         desired
             .labels
@@ -32,12 +55,12 @@ pub fn owned_fields_digest(desired: &DesiredSecret, keys: &[String]) -> String {
         let key = serde_json::json!({ "uid": owner.uid });
         paths.insert(format!("f:metadata/f:ownerReferences/k:{key}"));
     }
-    digest(&paths)
+    OwnedFields(paths)
 }
 
-/// Digest of the set of fields that `entries` attribute to our applies; `None` where there are none.
+/// The fields that `entries` attribute to our applies; `None` where there are none.
 #[must_use]
-pub fn recorded_fields_digest(entries: &[ManagedFieldsEntry]) -> Option<String> {
+pub fn recorded_fields(entries: &[ManagedFieldsEntry]) -> Option<OwnedFields> {
     let ours = entries.iter().find(|entry| {
         entry.manager.as_deref() == Some(FIELD_MANAGER)
             && entry.operation.as_deref() == Some("Apply")
@@ -45,7 +68,7 @@ pub fn recorded_fields_digest(entries: &[ManagedFieldsEntry]) -> Option<String> 
     })?;
     let mut paths = BTreeSet::new();
     collect(&ours.fields_v1.as_ref()?.0, "", &mut paths);
-    Some(digest(&paths))
+    Some(OwnedFields(paths))
 }
 
 /// The leaves below `value`, as paths.
@@ -67,13 +90,4 @@ fn collect(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
         };
         collect(child, &child_path, paths);
     }
-}
-
-fn digest(paths: &BTreeSet<String>) -> String {
-    let mut hash = Sha256::new();
-    for path in paths {
-        hash.update(path);
-        hash.update([0]);
-    }
-    hexadecimal(&hash.finalize()[..8])
 }

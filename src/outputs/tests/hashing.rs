@@ -12,15 +12,36 @@ fn contents(entries: &[(&str, &str)]) -> Contents {
     contents
 }
 
+const FORM: &str = "Custom a=Server b=Token";
+const RENDERING: &str = "89ab";
+
+/// The hash of `contents` in the access with that UID, written in [`FORM`].
+fn hash(access_uid: &str, issue: &Issue, contents: &Contents) -> String {
+    content_hash(access_uid, issue, FORM, RENDERING, contents)
+}
+
 fn baseline() -> String {
-    content_hash(ACCESS_UID, &issue(), &contents(&[("a", "1"), ("b", "2")]))
+    hash(ACCESS_UID, &issue(), &contents(&[("a", "1"), ("b", "2")]))
+}
+
+#[test]
+fn the_content_hash_changes_with_form_and_rendering_and_shows_the_latter() {
+    let contents = contents(&[("a", "1"), ("b", "2")]);
+    let hash = |form, rendering| content_hash(ACCESS_UID, &issue(), form, rendering, &contents);
+    assert_ne!(hash("Custom a=Server b=Region", RENDERING), baseline());
+    let front = |hash: &str| hash.split_once('.').map(|(front, _)| front.to_string());
+    let other = hash(FORM, "89ac");
+    assert!(other.ends_with(".89ac"), "{other}");
+    assert_ne!(front(&other), front(&baseline()), "the rendering is covered, too");
+    // What lies on which side of a border counts.
+    assert_ne!(front(&hash("Custom8", "9ab")), front(&hash("Custom", "89ab")));
 }
 
 #[test]
 fn the_content_hash_changes_with_every_mark() {
     let unchanged = contents(&[("a", "1"), ("b", "2")]);
-    assert_eq!(content_hash(ACCESS_UID, &issue(), &unchanged), baseline());
-    assert_ne!(content_hash("another", &issue(), &unchanged), baseline());
+    assert_eq!(hash(ACCESS_UID, &issue(), &unchanged), baseline());
+    assert_ne!(hash("another", &issue(), &unchanged), baseline());
     for changed in [
         Issue {
             issued_at: ISSUED_AT + 1,
@@ -63,7 +84,7 @@ fn the_content_hash_changes_with_every_mark() {
         },
     ] {
         assert_ne!(
-            content_hash(ACCESS_UID, &changed, &unchanged),
+            hash(ACCESS_UID, &changed, &unchanged),
             baseline(),
             "{changed:?}"
         );
@@ -84,7 +105,7 @@ fn the_content_hash_changes_with_every_key_and_value() {
         contents(&[("a1", ""), ("b", "2")]),
     ] {
         assert_ne!(
-            content_hash(ACCESS_UID, &issue(), &changed),
+            hash(ACCESS_UID, &issue(), &changed),
             baseline(),
             "{changed:?}"
         );
@@ -98,14 +119,14 @@ fn no_content_can_pass_for_a_mark() {
         ..issue()
     };
     let posing = contents(&[("rotate", "1")]);
-    let honest = content_hash(ACCESS_UID, &issue(), &contents(&[]));
-    assert_ne!(content_hash(ACCESS_UID, &without, &posing), honest);
+    let honest = hash(ACCESS_UID, &issue(), &contents(&[]));
+    assert_ne!(hash(ACCESS_UID, &without, &posing), honest);
 }
 
 #[test]
 fn the_content_hash_is_the_same_in_every_version() {
     // Another value would make every published Secret look damaged after an upgrade.
-    assert_eq!(baseline(), "7d856d93283de986a7a4e652fec0a4c1");
+    assert_eq!(baseline(), "dd80aad0c127ec587b65723744a2ee3d.89ab");
 }
 
 /// The smallest spec, and the same with one field more or other.
@@ -120,7 +141,7 @@ fn variations() -> Vec<(&'static str, Value)> {
         ),
         (
             "account",
-            json!({"cluster": {"name": "prod"}, "accountRef": {"name": "default"}}),
+            json!({"cluster": {"name": "prod"}, "accountRef": {"name": "a"}}),
         ),
         (
             "another account",
@@ -185,6 +206,20 @@ fn the_issue_hash_of_a_cluster_id_does_not_depend_on_its_case() {
 }
 
 #[test]
+fn naming_the_account_that_is_used_anyway_changes_no_issue_hash() {
+    let plain = issue_hash(&spec(json!({"cluster": {"name": "prod"}})));
+    let account = |name: &str| {
+        issue_hash(&spec(
+            json!({"cluster": {"name": "prod"}, "accountRef": {"name": name}}),
+        ))
+    };
+    assert_eq!(account("default"), plain);
+    for other in ["Default", "default-2", ""] {
+        assert_ne!(account(other), plain, "{other}");
+    }
+}
+
+#[test]
 fn an_absent_field_contributes_nothing_so_that_an_upgrade_issues_nothing() {
     // As this version computed them when it was released.
     let minimal = issue_hash(&spec(json!({"cluster": {"name": "prod"}})));
@@ -226,7 +261,8 @@ fn marks_are_read_back_from_the_annotations_that_they_were_written_to() {
         let marks = Marks {
             access_uid: ACCESS_UID.to_string(),
             issue: Issue { rotate, ..issue() },
-            content_hash: "89ab".to_string(),
+            form: FORM.to_string(),
+            content_hash: "89ab.cdef".to_string(),
         };
         let annotations = marks.annotations(false);
         assert_eq!(Marks::read(&annotations), Some(marks));
@@ -242,10 +278,11 @@ fn marks_with_one_missing_or_senseless_are_none() {
             rotate: None,
             ..issue()
         },
-        content_hash: "89ab".to_string(),
+        form: FORM.to_string(),
+        content_hash: "89ab.cdef".to_string(),
     };
     let complete = marks.annotations(false);
-    assert_eq!(complete.len(), 6);
+    assert_eq!(complete.len(), 7);
     for key in complete.keys() {
         let mut lacking = complete.clone();
         lacking.remove(key);
@@ -263,7 +300,8 @@ fn released_marks_name_no_access() {
     let marks = Marks {
         access_uid: ACCESS_UID.to_string(),
         issue: issue(),
-        content_hash: "89ab".to_string(),
+        form: FORM.to_string(),
+        content_hash: "89ab.cdef".to_string(),
     };
     let released = marks.annotations(true);
     assert_eq!(Marks::access_uid(&released), None);
@@ -274,12 +312,13 @@ proptest! {
     #[test]
     fn marks_survive_annotations_whatever_they_hold(
         issued_at in 0..4_000_000_000_i64, lifetime in 1..31_536_000_i64,
-        texts in prop::array::uniform4(".{0,40}"), rotate in prop::option::of(".{0,40}"),
+        texts in prop::array::uniform5(".{0,40}"), rotate in prop::option::of(".{0,40}"),
     ) {
-        let [access_uid, cluster_id, issue_hash, content_hash] = texts;
+        let [access_uid, cluster_id, issue_hash, form, content_hash] = texts;
         let marks = Marks {
             access_uid,
             issue: Issue { issued_at, expires_at: issued_at + lifetime, cluster_id, issue_hash, rotate },
+            form,
             content_hash,
         };
         prop_assert_eq!(Marks::read(&marks.annotations(false)), Some(marks));
@@ -290,11 +329,11 @@ proptest! {
         one in prop::collection::btree_map("[a-c.]{0,3}", ".{0,3}", 0..4),
         other in prop::collection::btree_map("[a-c.]{0,3}", ".{0,3}", 0..4),
     ) {
-        let hash = |entries: &BTreeMap<String, String>| {
+        let hash_of = |entries: &BTreeMap<String, String>| {
             let entries: Vec<_> =
                 entries.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-            content_hash(ACCESS_UID, &issue(), &contents(&entries))
+            hash(ACCESS_UID, &issue(), &contents(&entries))
         };
-        prop_assert_eq!(one == other, hash(&one) == hash(&other));
+        prop_assert_eq!(one == other, hash_of(&one) == hash_of(&other));
     }
 }

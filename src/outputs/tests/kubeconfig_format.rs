@@ -1,38 +1,33 @@
 //! Format `Kubeconfig`.
 
+use secrecy::ExposeSecret;
+
 use super::*;
-use crate::api::OutputFormat;
-use crate::credential::fixtures::{AUTHORITY, SERVER, TOKEN};
+use crate::credential::fixtures::TOKEN;
 
-fn format() -> &'static dyn Format {
-    format_of(OutputFormat::Kubeconfig).expect("this version has it")
-}
-
-fn render(material: &Material) -> Contents {
-    format().render(&output(), material).expect("renders")
+fn rendered(material: &Material) -> Contents {
+    render(&output(), material, &facts()).expect("every kind of credential has this format")
 }
 
 #[test]
 fn a_token_is_published_with_its_kubeconfig_server_authority_and_expiry() {
-    let contents = render(&token_material());
+    let material = token_material();
+    let document = material.kubeconfig.as_ref().unwrap().expose_secret();
+    let authority = AUTHORITY.pem();
     let expected = [
-        ("ca.crt", AUTHORITY.pem()),
-        ("expires-at", "2026-11-29T09:00:00Z".to_string()),
-        ("kubeconfig", DOCUMENT.to_string()),
-        ("server", SERVER.to_string()),
-        ("token", TOKEN.to_string()),
+        ("ca.crt", authority.as_str()),
+        ("expires-at", "2026-11-29T09:00:00Z"),
+        ("kubeconfig", document),
+        ("server", SERVER),
+        ("token", TOKEN),
     ];
-    let found: Vec<_> = contents
-        .iter()
-        .map(|(key, value)| (key, String::from_utf8(value.to_vec()).unwrap()))
-        .collect();
-    assert_eq!(found, expected);
+    assert_eq!(texts(&rendered(&material)), entries(&expected));
 }
 
 #[test]
 fn a_client_certificate_is_published_in_place_of_the_token() {
-    let contents = render(&certificate_material());
-    let keys = [
+    let contents = rendered(&certificate_material());
+    let expected = [
         "ca.crt",
         "client.crt",
         "client.key",
@@ -40,7 +35,7 @@ fn a_client_certificate_is_published_in_place_of_the_token() {
         "kubeconfig",
         "server",
     ];
-    assert_eq!(contents.keys(), keys);
+    assert_eq!(keys(&contents), expected);
     assert!(
         contents
             .text("client.crt")
@@ -51,95 +46,79 @@ fn a_client_certificate_is_published_in_place_of_the_token() {
 }
 
 #[test]
-fn the_secret_is_opaque() {
-    assert_eq!(format().secret_type(), "Opaque");
+fn the_secret_is_opaque_and_needs_a_kubeconfig() {
     assert_eq!(desired(&token_material()).secret_type, "Opaque");
-}
-
-#[test]
-fn an_issue_must_provide_a_kubeconfig() {
-    assert!(format().holds_kubeconfig(&output()));
-    let without = Material {
-        kubeconfig: None,
-        ..token_material()
-    };
-    assert!(format().render(&output(), &without).is_none());
-    assert!(
-        placement(DeletionPolicy::Delete)
-            .desired(&output(), &without)
-            .is_none()
-    );
-}
-
-#[test]
-fn what_is_rendered_has_one_of_the_sets_of_keys_that_drift_is_judged_by() {
-    for material in [token_material(), certificate_material()] {
-        let mut sets = format().key_sets(&output());
-        for keys in &mut sets {
-            keys.sort();
-        }
-        assert!(sets.contains(&render(&material).keys()), "{sets:?}");
-    }
+    assert!(format_of(OutputFormat::Kubeconfig).holds_kubeconfig(&output()));
 }
 
 #[test]
 fn reading_gives_back_what_was_rendered() {
-    for material in [token_material(), certificate_material()] {
-        let read = format()
-            .read(&render(&material))
+    for material in materials() {
+        let contents = rendered(&material);
+        let form = Form::of(&output(), &contents);
+        let read = format_of(OutputFormat::Kubeconfig)
+            .read(&contents, &form)
             .into_material(material.issue.clone())
             .expect("complete");
         assert_eq!(read.credential, material.credential);
         assert_eq!(read.issue, material.issue);
-        assert_eq!(render(&read), render(&material));
+        assert_eq!(rendered(&read), contents);
     }
 }
 
 #[test]
-fn without_server_authority_or_login_there_is_nothing_to_read() {
-    for material in [token_material(), certificate_material()] {
-        let complete = render(&material);
+fn what_a_secret_no_longer_says_beside_its_kubeconfig_is_taken_from_that() {
+    for material in materials() {
+        let complete = rendered(&material);
+        let form = Form::of(&output(), &complete);
+        let document = material.kubeconfig.as_ref().unwrap().expose_secret();
+        let within = kubeconfig::parse(document).unwrap().into_credential();
         for missing in ["server", "ca.crt", "token", "client.crt", "client.key"] {
-            let keys = complete.keys();
-            if !keys.iter().any(|key| key == missing) {
+            if complete.get(missing).is_none() {
                 continue;
             }
-            let rest: Vec<_> = keys.into_iter().filter(|key| key != missing).collect();
-            let parts = format().read(&complete.restricted_to(&rest));
+            let rest = complete.restricted_to(form.keys().filter(|key| *key != missing));
+            let parts = format_of(OutputFormat::Kubeconfig).read(&rest, &form);
+            let read = parts.into_material(issue()).expect("the kubeconfig has all");
+            let expected = match missing {
+                "token" | "client.crt" | "client.key" => within.authentication(),
+                _ => material.credential.authentication(),
+            };
+            assert_eq!(read.credential.authentication(), expected, "{missing}");
+            assert_eq!(read.credential.server(), SERVER);
+        }
+    }
+}
+
+#[test]
+fn without_kubeconfig_a_missing_part_leaves_nothing_to_read() {
+    for material in materials() {
+        let complete = rendered(&material);
+        let form = Form::of(&output(), &complete);
+        for missing in ["server", "ca.crt", "token", "client.crt", "client.key"] {
+            if complete.get(missing).is_none() {
+                continue;
+            }
+            let rest = form.keys().filter(|key| ![missing, "kubeconfig"].contains(key));
+            let parts = format_of(OutputFormat::Kubeconfig).read(&complete.restricted_to(rest), &form);
             assert!(parts.into_material(issue()).is_none(), "without {missing}");
         }
     }
 }
 
 #[test]
-fn the_formats_of_the_next_version_have_no_implementation_that_could_write_something_else() {
-    for format in [
-        OutputFormat::Flux,
-        OutputFormat::ArgoCD,
-        OutputFormat::ClusterAPI,
-        OutputFormat::Karmada,
-        OutputFormat::Custom,
-    ] {
-        assert!(format_of(format).is_none(), "{format:?}");
-        let output = Output { format, ..output() };
-        assert!(
-            placement(DeletionPolicy::Delete)
-                .desired(&output, &token_material())
-                .is_none()
-        );
-    }
-}
-
-#[test]
 fn debug_output_shows_keys_and_no_value() {
     let material = token_material();
+    let contents = rendered(&material);
+    let form = Form::of(&output(), &contents);
+    let parts = format_of(OutputFormat::Kubeconfig).read(&contents, &form);
+    let found = found(stored(&desired(&material)));
     let shown = format!(
-        "{:?} {:?} {material:?}",
-        render(&material),
+        "{contents:?} {parts:?} {:?} {found:?} {material:?}",
         desired(&material)
     );
     assert!(shown.contains("kubeconfig"));
-    for secret in [TOKEN, DOCUMENT] {
-        assert!(!shown.contains(secret.trim()), "{shown}");
+    for secret in [TOKEN, KUBECONFIG_TOKEN] {
+        assert!(!shown.contains(secret), "{shown}");
     }
 }

@@ -10,14 +10,10 @@ fn every_secret_carries_our_labels_and_marks_and_the_users() {
         ("doclusteraccess.dev/access", "prod"),
         ("team", "payments"),
     ];
-    let expected = |entries: &[(&str, &str)]| -> BTreeMap<String, String> {
-        entries
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.to_string()))
-            .collect()
-    };
-    assert_eq!(desired.labels, expected(&labels));
-    let hash = content_hash(ACCESS_UID, &issue(), &desired.contents);
+    assert_eq!(desired.labels, entries(&labels));
+    let form = "Kubeconfig ca.crt expires-at kubeconfig server token";
+    let rendering = desired.marks.rendering();
+    let hash = content_hash(ACCESS_UID, &issue(), form, rendering, &desired.contents);
     let annotations = [
         ("contact", "payments@example.com"),
         ("doclusteraccess.dev/access-uid", ACCESS_UID),
@@ -25,10 +21,11 @@ fn every_secret_carries_our_labels_and_marks_and_the_users() {
         ("doclusteraccess.dev/issued-at", "2026-11-22T09:00:00Z"),
         ("doclusteraccess.dev/expires-at", "2026-11-29T09:00:00Z"),
         ("doclusteraccess.dev/issue-hash", "0123.4567"),
+        ("doclusteraccess.dev/form", form),
         ("doclusteraccess.dev/content-hash", &hash),
         ("doclusteraccess.dev/rotate", "1"),
     ];
-    assert_eq!(desired.annotations, expected(&annotations));
+    assert_eq!(desired.annotations, entries(&annotations));
     assert_eq!(desired.marks.content_hash, hash);
 }
 
@@ -47,9 +44,7 @@ fn the_users_labels_and_annotations_do_not_replace_ours() {
         ]),
         ..output()
     };
-    let desired = placement(DeletionPolicy::Delete)
-        .desired(&output, &token_material())
-        .unwrap();
+    let desired = desired_of(&output, &token_material()).unwrap();
     assert!(
         !desired
             .labels
@@ -68,9 +63,14 @@ fn the_access_owns_the_secret_exactly_when_it_is_to_go_with_it_and_was_not_taken
         (DeletionPolicy::Retain, true, false),
     ] {
         let output = Output { adopt, ..output() };
-        let desired = placement(policy)
-            .desired(&output, &token_material())
-            .unwrap();
+        let source = Source {
+            output: &output,
+            material: &token_material(),
+            facts: &facts(),
+            present: None,
+        };
+        let placement = placement(policy);
+        let desired = placement.desired(&source, &BTreeMap::new()).unwrap();
         let body = desired.apply_body(&[]);
         assert_eq!(desired.owner.is_some(), owned, "{policy:?}, adopt {adopt}");
         let expected = json!([{

@@ -4,12 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The credential in a Secret, where its content is what one write of ours left.
 fn material(secret: Secret) -> Option<Material> {
-    found(secret).material(&output())
-}
-
-fn materials() -> [Material; 2] {
-    [token_material(), certificate_material()]
+    let found = found(secret);
+    let parts = found.parts()?;
+    parts.into_material(found.metadata.marks?.issue)
 }
 
 #[test]
@@ -61,7 +60,7 @@ fn a_mark_that_is_missing_or_changed_is_noticed() {
     for written in materials() {
         let intact = stored(&desired(&written));
         let marks = written.issue.rotate.is_some();
-        assert!(marks, "all seven marks are there");
+        assert!(marks, "all eight marks are there");
         let annotations = intact.metadata.annotations.clone().unwrap();
         let ours = annotations
             .iter()
@@ -126,7 +125,8 @@ fn a_secret_without_data_or_marks_is_read_and_holds_nothing() {
     let found = found(secret);
     assert_eq!(found.metadata.marks, None);
     assert_eq!(found.secret_type, "Opaque");
-    assert!(found.material(&output()).is_none());
+    assert!(found.intact().is_none());
+    assert!(found.parts().is_none());
 }
 
 #[test]
