@@ -19,9 +19,9 @@
 //! ```
 //!
 //! * **Pure**, without `async`, client or clock: the resource ([`api`]), the decisions
-//!   ([`rotation`]), which cluster a reference leads to ([`lookup`]), credentials ([`credential`],
-//!   [`kubeconfig`]), Secrets from credentials and back ([`outputs`]), status from outcomes
-//!   ([`status`]).
+//!   ([`rotation`]), which cluster a reference leads to ([`lookup`]), what an account allows
+//!   ([`permission`]), credentials ([`credential`], [`kubeconfig`]), Secrets from credentials and back
+//!   ([`outputs`]), status from outcomes ([`status`]).
 //! * **Three doors** to the outside, each a `tower` service that is handed in: [`digitalocean`], the
 //!   clusters ([`target`]), and the management cluster's API server (`kube::Client`). So is the
 //!   [`clock`]; `clippy.toml` bans every other. The whole operator therefore runs unchanged against
@@ -65,6 +65,7 @@ pub mod kubeconfig;
 pub mod lookup;
 pub mod metrics;
 pub mod outputs;
+pub mod permission;
 pub mod process;
 pub mod redaction;
 pub mod rotation;

@@ -1,12 +1,48 @@
 //! Which cluster a reference leads to. Pure.
 
-use crate::api::{ClusterReference, ClusterStatus, Reason};
+use crate::api::{ClusterReference, ClusterStatus, DOAccountSpec, Reason};
 use crate::digitalocean::Cluster;
+
+/// Which clusters may be accessed.
+#[derive(Clone, Copy, Debug)]
+pub enum Permission<'a> {
+    /// All that the API token sees: it is the namespace's own.
+    Everything,
+    /// Those that a DOAccount allows.
+    Account(&'a DOAccountSpec),
+}
+
+impl Permission<'_> {
+    /// Whether this cluster may be accessed.
+    #[must_use]
+    pub fn allows(&self, id: &str, name: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Account(account) => account.allows_cluster(id, name),
+        }
+    }
+
+    /// Whether the cluster with this id may be accessed, whatever its name.
+    #[must_use]
+    pub fn allows_id(&self, id: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Account(account) => account.allows_cluster_id(id),
+        }
+    }
+
+    fn allows_name(&self, name: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Account(account) => account.allows_cluster_name(name),
+        }
+    }
+}
 
 /// Where a reference leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup<'a> {
-    /// To this cluster.
+    /// To this cluster, which may be accessed.
     Found(&'a Cluster),
     /// To an id that the list does not hold: only GET decides whether there is such a cluster.
     NotListed {
@@ -20,6 +56,9 @@ pub enum Lookup<'a> {
         /// Their ids, sorted.
         ids: Vec<String>,
     },
+    /// To a cluster that may not be accessed, or would not be allowed if there were one: the answer
+    /// does not tell which.
+    NotAllowed,
 }
 
 /// Looks `reference` up in `clusters`, which must be complete. With `pinned`, the id that it led to
@@ -29,23 +68,28 @@ pub fn look_up<'a>(
     reference: &ClusterReference,
     pinned: Option<&str>,
     clusters: &'a [Cluster],
+    permission: Permission<'_>,
 ) -> Lookup<'a> {
+    let allowed = |cluster: &Cluster| permission.allows(&cluster.id, &cluster.name);
     let id = pinned.map(str::to_string).or_else(|| reference.id.clone());
     if let Some(id) = id {
         let same = |cluster: &&Cluster| cluster.id.eq_ignore_ascii_case(&id);
         return match clusters.iter().find(same) {
-            Some(cluster) => Lookup::Found(cluster),
+            Some(cluster) if allowed(cluster) => Lookup::Found(cluster),
+            Some(_) => Lookup::NotAllowed,
             None => Lookup::NotListed {
                 id: id.to_ascii_lowercase(),
             },
         };
     }
+    let name = reference.name.as_deref().unwrap_or_default();
     let named: Vec<_> = clusters
         .iter()
-        .filter(|cluster| Some(&cluster.name) == reference.name.as_ref())
+        .filter(|cluster| cluster.name == name && allowed(cluster))
         .collect();
     match named.as_slice() {
-        [] => Lookup::NotFound,
+        [] if permission.allows_name(name) => Lookup::NotFound,
+        [] => Lookup::NotAllowed,
         [cluster] => Lookup::Found(cluster),
         several => {
             let mut ids: Vec<_> = several.iter().map(|cluster| cluster.id.clone()).collect();
@@ -113,10 +157,13 @@ mod tests {
     fn a_name_leads_to_the_one_cluster_that_has_it() {
         let clusters = [cluster("1", "a"), cluster("2", "b")];
         assert_eq!(
-            look_up(&name("b"), None, &clusters),
+            look_up(&name("b"), None, &clusters, Permission::Everything),
             Lookup::Found(&clusters[1])
         );
-        assert_eq!(look_up(&name("c"), None, &clusters), Lookup::NotFound);
+        assert_eq!(
+            look_up(&name("c"), None, &clusters, Permission::Everything),
+            Lookup::NotFound
+        );
     }
 
     #[test]
@@ -124,7 +171,7 @@ mod tests {
         let clusters = [cluster("2", "a"), cluster("1", "a")];
         let ids = vec!["1".to_string(), "2".to_string()];
         assert_eq!(
-            look_up(&name("a"), None, &clusters),
+            look_up(&name("a"), None, &clusters, Permission::Everything),
             Lookup::Ambiguous { ids }
         );
     }
@@ -133,7 +180,7 @@ mod tests {
     fn a_pinned_cluster_that_was_renamed_stays_although_another_one_has_the_name_now() {
         let clusters = [cluster("1", "renamed"), cluster("2", "a")];
         assert_eq!(
-            look_up(&name("a"), Some("1"), &clusters),
+            look_up(&name("a"), Some("1"), &clusters, Permission::Everything),
             Lookup::Found(&clusters[0])
         );
     }
@@ -147,7 +194,10 @@ mod tests {
         let expected = Lookup::NotListed {
             id: "abc".to_string(),
         };
-        assert_eq!(look_up(&reference, None, &[]), expected);
+        assert_eq!(
+            look_up(&reference, None, &[], Permission::Everything),
+            expected
+        );
     }
 
     #[test]
@@ -187,5 +237,48 @@ mod tests {
             ..cluster("1", "a")
         };
         assert_eq!(unusable(&sso), Some(Reason::SsoRequired));
+    }
+
+    fn account(spec: serde_json::Value) -> DOAccountSpec {
+        let mut whole = serde_json::json!({"tokenSecretRef": {"name": "t"}});
+        whole["allowedClusters"] = spec;
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn with_an_account_only_allowed_clusters_are_there() {
+        let clusters = [
+            cluster("1", "prod-a"),
+            cluster("2", "secret"),
+            cluster("3", "prod-a"),
+            cluster("4", "other"),
+        ];
+        let by_glob = account(serde_json::json!({"names": ["prod-*"]}));
+        let by_id = account(serde_json::json!({"ids": ["3", "4"]}));
+        let look_up = |name_: &str, account| {
+            look_up(&name(name_), None, &clusters, Permission::Account(account))
+        };
+        assert_eq!(look_up("other", &by_id), Lookup::Found(&clusters[3]));
+        assert_eq!(look_up("prod-a", &by_id), Lookup::Found(&clusters[2]));
+        let ids = vec!["1".to_string(), "3".to_string()];
+        assert_eq!(look_up("prod-a", &by_glob), Lookup::Ambiguous { ids });
+        assert_eq!(look_up("prod-b", &by_glob), Lookup::NotFound);
+    }
+
+    #[test]
+    fn whether_a_cluster_exists_that_is_not_allowed_cannot_be_told_from_the_answer() {
+        let clusters = [cluster("2", "secret")];
+        let account = account(serde_json::json!({"names": ["prod-*"]}));
+        let permission = Permission::Account(&account);
+        for named in ["secret", "no-such-cluster"] {
+            assert_eq!(
+                look_up(&name(named), None, &clusters, permission),
+                Lookup::NotAllowed
+            );
+        }
+        assert_eq!(
+            look_up(&name("a"), Some("2"), &clusters, permission),
+            Lookup::NotAllowed
+        );
     }
 }

@@ -12,7 +12,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DEFAULT_EXPIRY_SECONDS;
+use super::{DEFAULT_EXPIRY_SECONDS, DEFAULT_OUTPUT_SUFFIX};
 
 /// Keeps the credential of one DigitalOcean Kubernetes cluster fresh in one or more Secrets.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ impl DOClusterAccess {
         match &self.spec.outputs {
             Some(outputs) => outputs.clone(),
             None => vec![Output::kubeconfig(format!(
-                "{}-kubeconfig",
+                "{}{DEFAULT_OUTPUT_SUFFIX}",
                 self.metadata.name.as_deref().unwrap_or_default()
             ))],
         }
@@ -180,11 +180,11 @@ pub struct NameReference {
     pub name: String,
 }
 
-/// Names one key of a Secret in the namespace of the access.
+/// Names one key of a Secret, in the namespace that the field of this type speaks of: there is no
+/// way to name another.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretKeyReference {
-    /// Name of the Secret, in the namespace of the access. Default: none, required.
-    /// Example: `digitalocean`.
+    /// Name of the Secret. Default: none, required. Example: `digitalocean`.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(
         validation = Rule::new("!format.dns1123Subdomain().validate(self).hasValue()")
@@ -336,15 +336,15 @@ pub enum OutputFormat {
     /// Keys kubeconfig, server, ca.crt, token (or client.crt and client.key), expires-at.
     #[default]
     Kubeconfig,
-    /// Key value, as Flux reads it.
+    /// Key value (a kubeconfig), as Flux reads it.
     Flux,
-    /// An Argo CD cluster Secret.
+    /// An Argo CD cluster Secret: keys name, server and config.
     ArgoCD,
-    /// A Cluster API kubeconfig Secret.
+    /// A Cluster API kubeconfig Secret: key value (a kubeconfig), type cluster.x-k8s.io/secret.
     ClusterAPI,
-    /// Keys token and caBundle.
+    /// Keys token and caBundle, as Karmada reads them.
     Karmada,
-    /// Keys of your choice.
+    /// Keys of your choice: see keys.
     Custom,
 }
 

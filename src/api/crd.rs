@@ -7,12 +7,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use super::DOClusterAccess;
+use super::{DOAccount, DOClusterAccess};
 
 /// Every CustomResourceDefinition of the operator, in the order of installation.
 #[must_use]
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
-    vec![complete(DOClusterAccess::crd())]
+    vec![complete(DOClusterAccess::crd()), complete(DOAccount::crd())]
 }
 
 fn complete(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {

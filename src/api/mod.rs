@@ -1,6 +1,7 @@
 //! The custom resources: schema, validation rules, condition types and reasons. Pure.
 
 mod access;
+mod account;
 mod condition;
 mod crd;
 mod reason;
@@ -10,6 +11,7 @@ pub use access::{
     DOClusterAccess, DOClusterAccessSpec, DOClusterAccessStatus, DeletionPolicy, KubeconfigSource,
     NameReference, Output, OutputFormat, OutputStatus, SecretKeyReference, VerificationPolicy,
 };
+pub use account::{AllowedClusters, DOAccount, DOAccountSpec, DOAccountStatus};
 pub use condition::{ConditionType, Status as ConditionStatus};
 pub use crd::custom_resource_definitions;
 pub use reason::{EventType, Reason, RetryClass};
@@ -20,8 +22,14 @@ pub const GROUP: &str = "doclusteraccess.dev";
 /// Annotation on an access: a new value forces exactly one issue. The value is opaque.
 pub const ROTATE_ANNOTATION: &str = "doclusteraccess.dev/rotate";
 
+/// Name of the DOAccount of an access that names neither an account nor a token Secret.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
 /// Lifetime asked for when `spec.expirySeconds` is absent, in seconds: DigitalOcean's own default.
 pub const DEFAULT_EXPIRY_SECONDS: i64 = 604_800;
+
+/// Behind the name of an access, names the Secret of an access without `spec.outputs`.
+pub const DEFAULT_OUTPUT_SUFFIX: &str = "-kubeconfig";
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,8 @@ pub enum RetryClass {
 pub enum Reason {
     /// Ready: every output is right.
     Published,
+    /// Ready, of a DOAccount: DigitalOcean serves its API token.
+    Usable,
     /// Not ready: there is no credential yet.
     NotIssued,
     /// Not ready: the published credential has expired.
@@ -140,8 +142,9 @@ const fn stalling(word: &'static str, retry: RetryClass, sentence: &'static str)
 
 impl Reason {
     /// Every reason, for tests and generated documentation.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Published,
+        Self::Usable,
         Self::NotIssued,
         Self::Expired,
         Self::OutputMissing,
@@ -181,15 +184,16 @@ impl Reason {
         use Status::{False, True, Unknown};
         match self {
             Self::Published => row("Published", Ready, True, "Every output holds an unexpired credential"),
+            Self::Usable => row("Usable", Ready, True, "DigitalOcean serves the API token of this account"),
             Self::NotIssued => row("NotIssued", Ready, False, "No credential has been issued yet; the condition Synced says why"),
             Self::Expired => row("Expired", Ready, False, "The published credential has expired; the condition Synced says why it was not renewed"),
             Self::OutputMissing => row("OutputMissing", Ready, False, "A Secret is missing or does not belong to this access; the condition Synced says why"),
             Self::OutOfDate => row("OutOfDate", Ready, False, "A Secret does not hold what the spec asks for; the condition Synced says why"),
             Self::UpToDate => row("UpToDate", Synced, True, "Nothing is left to do until the credential is renewed"),
             Self::Suspended => row("Suspended", Synced, Unknown, "spec.suspend is true: set it to false to go on"),
-            Self::AccountNotFound => stalling("AccountNotFound", Token, "There is no such DOAccount, or accounts are not served: set spec.tokenSecretRef, or create the DOAccount"),
+            Self::AccountNotFound => stalling("AccountNotFound", Token, "There is no such DOAccount, or the operator may not read DOAccounts (chart value rbac.accounts): create it, correct spec.accountRef, or set spec.tokenSecretRef"),
             Self::NotAllowed => stalling("NotAllowed", Token, "The DOAccount does not allow this namespace or this cluster: ask its owner to extend allowedNamespaces or allowedClusters"),
-            Self::TokenSecretNotFound => stalling("TokenSecretNotFound", Token, "The Secret of the API token does not exist or lacks the key: create it as spec.tokenSecretRef names it"),
+            Self::TokenSecretNotFound => stalling("TokenSecretNotFound", Token, "The Secret of the API token does not exist or lacks the key: create it as tokenSecretRef names it"),
             Self::TokenInvalid => stalling("TokenInvalid", Token, "The Secret does not hold a usable API token: store the bare token, without quotes, spaces or line breaks inside"),
             Self::Unauthorized => stalling("Unauthorized", Token, "DigitalOcean does not accept the API token (401): store a valid one in its Secret"),
             Self::Forbidden => stalling("Forbidden", Token, "The API token may not do this (403): give it the scopes kubernetes:read and kubernetes:access_cluster"),

@@ -6,15 +6,19 @@ use serde_json::json;
 
 use super::*;
 
-fn definition() -> CustomResourceDefinition {
-    let [definition] = custom_resource_definitions()
-        .try_into()
-        .expect("one kind so far");
-    definition
+const ACCESS: &str = "DOClusterAccess";
+const ACCOUNT: &str = "DOAccount";
+const KINDS: [&str; 2] = [ACCESS, ACCOUNT];
+
+fn definition(kind: &str) -> CustomResourceDefinition {
+    custom_resource_definitions()
+        .into_iter()
+        .find(|definition| definition.spec.names.kind == kind)
+        .expect(kind)
 }
 
-fn version() -> CustomResourceDefinitionVersion {
-    let [version] = definition()
+fn version(kind: &str) -> CustomResourceDefinitionVersion {
+    let [version] = definition(kind)
         .spec
         .versions
         .try_into()
@@ -22,15 +26,15 @@ fn version() -> CustomResourceDefinitionVersion {
     version
 }
 
-fn schema() -> JSONSchemaProps {
-    version()
+fn schema(kind: &str) -> JSONSchemaProps {
+    version(kind)
         .schema
         .and_then(|schema| schema.open_api_v3_schema)
         .expect("it has a schema")
 }
 
-fn part(name: &str) -> JSONSchemaProps {
-    schema()
+fn part(kind: &str, name: &str) -> JSONSchemaProps {
+    schema(kind)
         .properties
         .and_then(|mut parts| parts.remove(name))
         .expect(name)
@@ -50,14 +54,16 @@ fn walk(path: &str, schema: &JSONSchemaProps, visit: &mut impl FnMut(&str, &JSON
     }
 }
 
-/// The paths of what `is_wrong` below a part of the schema.
+/// The paths of what `is_wrong` below a part of each schema.
 fn wrong(part_name: &str, is_wrong: impl Fn(&str, &JSONSchemaProps) -> bool) -> Vec<String> {
     let mut wrong = Vec::new();
-    walk(part_name, &part(part_name), &mut |path, schema| {
-        if is_wrong(path, schema) {
-            wrong.push(path.to_string());
-        }
-    });
+    for kind in KINDS {
+        walk(part_name, &part(kind, part_name), &mut |path, schema| {
+            if is_wrong(path, schema) {
+                wrong.push(format!("{kind}: {path}"));
+            }
+        });
+    }
     wrong
 }
 
@@ -86,13 +92,14 @@ fn every_field_of_the_status_and_every_object_is_described() {
         is_field(path) && schema.description.as_deref().unwrap_or_default().len() < 3
     });
     assert!(incomplete.is_empty(), "{incomplete:#?}");
-    for name in ["spec", "status"] {
-        assert!(
-            part(name).description.is_some_and(|text| text.len() > 20),
-            "{name}"
-        );
+    let described =
+        |schema: JSONSchemaProps| schema.description.is_some_and(|text| text.len() > 20);
+    for kind in KINDS {
+        assert!(described(schema(kind)), "{kind}");
+        for name in ["spec", "status"] {
+            assert!(described(part(kind, name)), "{kind}: {name}");
+        }
     }
-    assert!(schema().description.is_some_and(|text| text.len() > 20));
 }
 
 #[test]
@@ -111,6 +118,21 @@ fn every_example_is_accepted_in_its_place() {
     let spec: DOClusterAccessSpec = serde_json::from_value(spec).expect("a spec");
     assert_eq!(spec.effective_expiry_seconds(), 604_800);
     assert_eq!(spec.effective_deletion_policy(), DeletionPolicy::Retain);
+
+    let account = json!({
+        "tokenSecretRef": {"name": "digitalocean"},
+        "allowedNamespaces": ["argocd", "team-*"],
+        "allowedClusters": {
+            "ids": ["bd5f5959-5e1e-4205-a714-a914373942af"],
+            "names": ["prod-*"],
+        },
+    });
+    let account: DOAccountSpec = serde_json::from_value(account).expect("a spec");
+    assert_eq!(account.token_secret_ref.key, "access-token");
+    assert_eq!(account.allowed_namespaces, ["argocd", "team-*"]);
+    let clusters = account.allowed_clusters.expect("clusters");
+    assert_eq!(clusters.ids, ["bd5f5959-5e1e-4205-a714-a914373942af"]);
+    assert_eq!(clusters.names, ["prod-*"]);
 }
 
 #[test]
@@ -128,33 +150,33 @@ fn every_string_list_and_map_of_the_spec_is_bounded() {
 
 #[test]
 fn every_validation_rule_has_a_message_that_says_what_to_do() {
-    let mut rules = 0;
-    let mut messages = Vec::new();
-    walk("", &schema(), &mut |path, schema| {
-        for rule in schema.x_kubernetes_validations.iter().flatten() {
-            rules += 1;
-            let message = rule.message.clone().unwrap_or_default();
-            assert!(
-                message.len() > 30 && !message.ends_with('.'),
-                "{path}: {message:?}"
-            );
-            messages.push(message);
-        }
-    });
-    assert!(rules > 15, "{rules}");
-    assert_eq!(messages.len(), rules);
+    for (kind, at_least) in [(ACCESS, 15), (ACCOUNT, 5)] {
+        let mut rules = 0;
+        walk("", &schema(kind), &mut |path, schema| {
+            for rule in schema.x_kubernetes_validations.iter().flatten() {
+                rules += 1;
+                let message = rule.message.clone().unwrap_or_default();
+                assert!(
+                    message.len() > 30 && !message.ends_with('.'),
+                    "{kind}: {path}: {message:?}"
+                );
+            }
+        });
+        assert!(rules >= at_least, "{kind}: {rules}");
+    }
 }
 
 #[test]
 fn a_fresh_object_does_not_look_healthy() {
-    let status = part("status");
-    assert_eq!(
-        status.default.map(|default| default.0),
-        Some(json!({"observedGeneration": -1}))
-    );
-    let fresh: DOClusterAccessStatus =
-        serde_json::from_value(json!({"observedGeneration": -1})).expect("a status");
-    assert_eq!(fresh.observed_generation, Some(-1));
+    let fresh = json!({"observedGeneration": -1});
+    for kind in KINDS {
+        let default = part(kind, "status").default.map(|default| default.0);
+        assert_eq!(default.as_ref(), Some(&fresh), "{kind}");
+    }
+    let access: DOClusterAccessStatus = serde_json::from_value(fresh.clone()).expect("a status");
+    assert_eq!(access.observed_generation, Some(-1));
+    let account: DOAccountStatus = serde_json::from_value(fresh).expect("a status");
+    assert_eq!(account.observed_generation, Some(-1));
 }
 
 #[test]
@@ -165,73 +187,90 @@ fn nothing_is_nullable_so_that_an_explicit_null_is_as_good_as_absent() {
     }
 }
 
+/// List type and keys of a list.
+fn list_type(kind: &str, part_name: &str, field: &str) -> (String, Option<Vec<String>>) {
+    let property = part(kind, part_name)
+        .properties
+        .and_then(|mut fields| fields.remove(field))
+        .expect(field);
+    let list_type = property.x_kubernetes_list_type.expect("a list type");
+    (list_type, property.x_kubernetes_list_map_keys)
+}
+
 #[test]
 fn conditions_and_outputs_are_maps_so_that_applies_of_several_managers_merge() {
-    let keys_of = |part_name: &str, field: &str| {
-        let property = part(part_name)
-            .properties
-            .and_then(|mut fields| fields.remove(field));
-        let property = property.expect("a field");
+    for (kind, part_name, field, key) in [
+        (ACCESS, "spec", "outputs", "secretName"),
+        (ACCESS, "status", "outputs", "secretName"),
+        (ACCESS, "status", "conditions", "type"),
+        (ACCOUNT, "status", "conditions", "type"),
+    ] {
+        let expected = ("map".to_string(), Some(vec![key.to_string()]));
+        assert_eq!(list_type(kind, part_name, field), expected, "{field}");
+    }
+}
+
+#[test]
+fn what_an_account_allows_is_one_value_so_that_nothing_of_another_manager_lives_on() {
+    let atomic = ("atomic".to_string(), None);
+    assert_eq!(list_type(ACCOUNT, "spec", "allowedNamespaces"), atomic);
+    let clusters = part(ACCOUNT, "spec").properties.expect("fields")["allowedClusters"].clone();
+    for (name, list) in clusters.properties.expect("lists") {
         assert_eq!(
-            property.x_kubernetes_list_type.as_deref(),
-            Some("map"),
-            "{field}"
+            list.x_kubernetes_list_type.as_deref(),
+            Some("atomic"),
+            "{name}"
         );
-        property.x_kubernetes_list_map_keys.expect("keys")
-    };
-    assert_eq!(keys_of("spec", "outputs"), ["secretName"]);
-    assert_eq!(keys_of("status", "outputs"), ["secretName"]);
-    assert_eq!(keys_of("status", "conditions"), ["type"]);
+    }
+}
+
+fn column_names(kind: &str, wide: bool) -> Vec<String> {
+    let columns = version(kind).additional_printer_columns.expect("columns");
+    let columns = columns.into_iter();
+    let columns = columns.filter(|column| (column.priority == Some(1)) == wide);
+    columns.map(|column| column.name).collect()
 }
 
 #[test]
 fn the_columns_tell_whether_it_works_why_not_and_until_when() {
-    let columns = version().additional_printer_columns.expect("columns");
-    let narrow = |wide: bool| -> Vec<_> {
-        let columns = columns
-            .iter()
-            .filter(|column| (column.priority == Some(1)) == wide);
-        columns.map(|column| column.name.as_str()).collect()
-    };
     assert_eq!(
-        narrow(false),
+        column_names(ACCESS, false),
         ["Ready", "Reason", "Cluster", "Expires", "Renews", "Age"]
     );
-    assert_eq!(narrow(true), ["Verified", "Account"]);
-    for column in &columns {
-        // A date in the future is printed as <invalid>.
-        let expected = if column.name == "Age" {
-            "date"
-        } else {
-            "string"
-        };
-        assert_eq!(column.type_, expected, "{}", column.name);
-        assert!(column.description.is_some(), "{}", column.name);
+    assert_eq!(column_names(ACCESS, true), ["Verified", "Account"]);
+    assert_eq!(column_names(ACCOUNT, false), ["Ready", "Reason", "Age"]);
+    for (kind, reason_of) in [(ACCESS, "Synced"), (ACCOUNT, "Ready")] {
+        for column in version(kind).additional_printer_columns.expect("columns") {
+            // A date in the future is printed as <invalid>.
+            let is_age = column.name == "Age";
+            let expected = if is_age { "date" } else { "string" };
+            assert_eq!(column.type_, expected, "{kind}: {}", column.name);
+            assert!(column.description.is_some(), "{kind}: {}", column.name);
+            if column.name == "Reason" {
+                assert!(column.json_path.contains(reason_of), "{kind}");
+            }
+        }
     }
-    let reason = columns
-        .iter()
-        .find(|column| column.name == "Reason")
-        .expect("Reason");
-    assert!(reason.json_path.contains("Synced"));
 }
 
 #[test]
-fn the_kind_is_namespaced_and_has_a_status_of_its_own() {
-    let definition = definition();
-    assert_eq!(definition.spec.scope, "Namespaced");
-    assert_eq!(definition.spec.group, GROUP);
-    assert_eq!(
-        definition.spec.names.short_names,
-        Some(vec!["doca".to_string()])
-    );
-    let version = version();
-    assert_eq!(version.name, "v1alpha1");
-    assert!(version.served && version.storage);
-    assert!(
-        version
-            .subresources
-            .is_some_and(|subresources| subresources.status.is_some())
-    );
+fn an_access_is_namespaced_an_account_is_not_and_each_has_a_status_of_its_own() {
+    for (kind, scope, short_name) in [
+        (ACCESS, "Namespaced", "doca"),
+        (ACCOUNT, "Cluster", "doacct"),
+    ] {
+        let definition = definition(kind);
+        assert_eq!(definition.spec.scope, scope);
+        assert_eq!(definition.spec.group, GROUP);
+        let names = definition.spec.names;
+        assert_eq!(names.short_names, Some(vec![short_name.to_string()]));
+        assert_eq!(names.categories, Some(vec!["digitalocean".to_string()]));
+        let version = version(kind);
+        assert_eq!(version.name, "v1alpha1");
+        assert!(version.served && version.storage);
+        let has_status = version.subresources.is_some_and(|own| own.status.is_some());
+        assert!(has_status, "{kind}");
+    }
 }
 
 #[test]
@@ -260,20 +299,24 @@ fn what_is_left_out_of_a_spec_has_the_documented_default() {
 }
 
 #[test]
-fn the_definition_in_the_repository_is_the_one_that_the_program_prints() {
-    let printed: String = custom_resource_definitions()
-        .iter()
-        .map(|definition| {
-            format!(
-                "---\n{}",
-                serde_saphyr::to_string(definition).expect("YAML")
-            )
-        })
-        .collect();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/doclusteraccesses.yaml");
-    let committed = std::fs::read_to_string(path).expect(path);
-    assert!(
-        printed == committed,
-        "crds/ is not current: run `make generate`"
-    );
+fn what_is_left_out_of_an_account_allows_nothing() {
+    let spec = json!({"tokenSecretRef": {"name": "digitalocean"}});
+    let spec: DOAccountSpec = serde_json::from_value(spec).expect("a spec");
+    assert_eq!(spec.token_secret_ref.key, "access-token");
+    assert!(spec.allowed_namespaces.is_empty());
+    assert_eq!(spec.allowed_clusters, None);
+}
+
+#[test]
+fn each_definition_in_the_repository_is_the_one_that_the_program_prints() {
+    for definition in custom_resource_definitions() {
+        let plural = &definition.spec.names.plural;
+        let path = format!("{}/crds/{plural}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let committed = std::fs::read_to_string(&path).expect(&path);
+        let yaml = serde_saphyr::to_string(&definition).expect("YAML");
+        assert!(
+            format!("---\n{yaml}") == committed,
+            "crds/ is not current: run `make generate`"
+        );
+    }
 }
