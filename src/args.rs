@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+/// What is logged unless told otherwise. The libraries would tell of each failure a second time, in words
+/// that say less.
+const DEFAULT_LOG_FILTER: &str = "info,kube_client=off,kube_runtime=off";
+
 /// Keeps credentials of DigitalOcean Kubernetes clusters fresh in Secrets.
 #[derive(Debug, Parser)]
 #[command(name = "do-cluster-access", version, about, propagate_version = true)]
@@ -42,7 +46,7 @@ pub struct RunArgs {
     #[arg(long, env = "DO_CLUSTER_ACCESS_DIGITALOCEAN_REQUESTS_PER_HOUR", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     pub digitalocean_requests_per_hour: u32,
 
-    /// Namespace of the operator itself: holds the leader's lease
+    /// Namespace of the operator itself: holds the leader's lease, and the tokens of DOAccounts
     #[arg(
         long,
         env = "POD_NAMESPACE",
@@ -87,7 +91,7 @@ pub struct RunArgs {
     #[arg(
         long,
         env = "DO_CLUSTER_ACCESS_LOG_FILTER",
-        default_value = "info",
+        default_value = DEFAULT_LOG_FILTER,
         value_name = "FILTER"
     )]
     pub log_filter: String,

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use tokio::time::Instant;
 
 use crate::api::{ConditionStatus, ConditionType};
@@ -22,6 +22,93 @@ use crate::rotation::IssueReason;
 
 /// Labels of a family: pairs of name and value.
 type Labels<const N: usize> = [(&'static str, String); N];
+
+/// Before the name of every family.
+pub const PREFIX: &str = "do_cluster_access";
+
+/// Type of a family of series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows; its series end in `_total`.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Its series end in `_bucket`, `_sum` and `_count`.
+    Histogram,
+}
+
+/// A family of series: what it tells, by which labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// Its name, without [`PREFIX`] and without the ending that its type adds.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+const fn description(
+    name: &'static str,
+    kind: Kind,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Description {
+    Description {
+        name,
+        kind,
+        labels,
+        help,
+    }
+}
+
+#[rustfmt::skip]
+mod families {
+    use super::{Description, description};
+    use super::Kind::{Counter, Gauge, Histogram};
+
+    const ACCESS: &[&str] = &["namespace", "name"];
+    const ACCOUNT: &[&str] = &["account"];
+
+    pub(super) const EXPIRATION: Description = description("expiration_timestamp_seconds", Gauge, ACCESS, "When the published credential expires");
+    pub(super) const RENEWAL: Description = description("renewal_timestamp_seconds", Gauge, ACCESS, "When it is renewed");
+    pub(super) const VERIFIED: Description = description("verified_timestamp_seconds", Gauge, ACCESS, "When the cluster accepted it");
+    pub(super) const READY: Description = description("ready", Gauge, ACCESS, "1 while every output holds an unexpired credential");
+    pub(super) const MINTS: Description = description("mints", Counter, &["reason"], "Tokens that DigitalOcean minted for us, by why the credential was issued");
+    pub(super) const EXPIRED_SECONDS: Description = description("expired_seconds", Counter, &[], "Seconds for which a published credential was left expired, over all accesses");
+    pub(super) const RUN_DURATION: Description = description("reconcile_duration_seconds", Histogram, &[], "Duration of runs, of accesses and of API tokens");
+    pub(super) const RUNS: Description = description("reconciles", Counter, &["result"], "Runs, by how they ended");
+    pub(super) const REQUESTS: Description = description("digitalocean_requests", Counter, &["operation", "code"], "Calls to DigitalOcean, by operation and status code (none without an answer)");
+    pub(super) const REQUEST_DURATION: Description = description("digitalocean_request_duration_seconds", Histogram, &[], "Duration of calls to DigitalOcean");
+    pub(super) const RATELIMIT_REMAINING: Description = description("digitalocean_ratelimit_remaining", Gauge, ACCOUNT, "Requests that DigitalOcean allows yet, as of the last list");
+    pub(super) const ACCOUNT_CLUSTERS: Description = description("account_clusters", Gauge, ACCOUNT, "Clusters that the API token sees");
+    pub(super) const LEADER: Description = description("leader", Gauge, &[], "1 while this process is the one that works, else 0");
+}
+
+impl Description {
+    /// Every family that the operator exports, for documentation.
+    pub const ALL: [Self; 13] = [
+        families::EXPIRATION,
+        families::RENEWAL,
+        families::VERIFIED,
+        families::READY,
+        families::MINTS,
+        families::EXPIRED_SECONDS,
+        families::RUN_DURATION,
+        families::RUNS,
+        families::REQUESTS,
+        families::REQUEST_DURATION,
+        families::RATELIMIT_REMAINING,
+        families::ACCOUNT_CLUSTERS,
+        families::LEADER,
+    ];
+
+    fn register(self, registry: &mut Registry, metric: impl Metric) {
+        registry.register(self.name, self.help, metric);
+    }
+}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +146,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self {
-            registry: Mutex::new(Registry::with_prefix("do_cluster_access")),
+            registry: Mutex::new(Registry::with_prefix(PREFIX)),
             mints: Family::default(),
             expired_seconds: Counter::default(),
             run_duration: Histogram::new(exponential_buckets(0.000_1, 4.0, 10)),
@@ -76,37 +163,13 @@ impl Default for Metrics {
 impl Metrics {
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        registry.register(
-            "mints",
-            "Tokens that DigitalOcean minted for us, by why the credential was issued",
-            self.mints.clone(),
-        );
-        registry.register(
-            "expired_seconds",
-            "Seconds for which a published credential was left expired, over all accesses",
-            self.expired_seconds.clone(),
-        );
-        registry.register(
-            "reconcile_duration_seconds",
-            "Duration of runs, of accesses and of API tokens",
-            self.run_duration.clone(),
-        );
-        registry.register("reconciles", "Runs, by how they ended", self.runs.clone());
-        registry.register(
-            "digitalocean_requests",
-            "Calls to DigitalOcean, by operation and status code (none without an answer)",
-            self.requests.clone(),
-        );
-        registry.register(
-            "digitalocean_request_duration_seconds",
-            "Duration of calls to DigitalOcean",
-            self.request_duration.clone(),
-        );
-        registry.register(
-            "leader",
-            "1 while this process is the one that works, else 0",
-            self.leader.clone(),
-        );
+        families::MINTS.register(&mut registry, self.mints.clone());
+        families::EXPIRED_SECONDS.register(&mut registry, self.expired_seconds.clone());
+        families::RUN_DURATION.register(&mut registry, self.run_duration.clone());
+        families::RUNS.register(&mut registry, self.runs.clone());
+        families::REQUESTS.register(&mut registry, self.requests.clone());
+        families::REQUEST_DURATION.register(&mut registry, self.request_duration.clone());
+        families::LEADER.register(&mut registry, self.leader.clone());
     }
 
     /// Has the series of `context` read at every scrape.
@@ -206,11 +269,17 @@ impl fmt::Debug for ContextCollector {
     }
 }
 
-/// A family of gauges: name, help, and labels with values.
+/// A family of gauges: labels with values.
 struct Series {
-    name: &'static str,
-    help: &'static str,
+    family: Description,
     values: Vec<(Vec<(&'static str, String)>, f64)>,
+}
+
+impl Series {
+    fn of(family: Description) -> Self {
+        let values = Vec::new();
+        Self { family, values }
+    }
 }
 
 impl Collector for ContextCollector {
@@ -218,7 +287,7 @@ impl Collector for ContextCollector {
         if self.leader.get() < 1.0 {
             return Ok(());
         }
-        for family in self
+        for Series { family, values } in self
             .access_families()
             .into_iter()
             .chain(self.account_families())
@@ -226,7 +295,7 @@ impl Collector for ContextCollector {
             let gauge = ConstGauge::new(0.0_f64);
             let mut metric =
                 encoder.encode_descriptor(family.name, family.help, None, gauge.metric_type())?;
-            for (labels, value) in family.values {
+            for (labels, value) in values {
                 ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
             }
         }
@@ -236,21 +305,10 @@ impl Collector for ContextCollector {
 
 impl ContextCollector {
     fn access_families(&self) -> Vec<Series> {
-        let family = |name, help| Series {
-            name,
-            help,
-            values: Vec::new(),
-        };
-        let mut expiration = family(
-            "expiration_timestamp_seconds",
-            "When the published credential expires",
-        );
-        let mut renewal = family("renewal_timestamp_seconds", "When it is renewed");
-        let mut verified = family("verified_timestamp_seconds", "When the cluster accepted it");
-        let mut ready = family(
-            "ready",
-            "1 while every output holds an unexpired credential",
-        );
+        let mut expiration = Series::of(families::EXPIRATION);
+        let mut renewal = Series::of(families::RENEWAL);
+        let mut verified = Series::of(families::VERIFIED);
+        let mut ready = Series::of(families::READY);
         for (key, access) in self.context.caches().accesses.iter() {
             let labels = vec![
                 ("namespace", key.namespace.to_string()),
@@ -281,16 +339,8 @@ impl ContextCollector {
     }
 
     fn account_families(&self) -> Vec<Series> {
-        let mut remaining = Series {
-            name: "digitalocean_ratelimit_remaining",
-            help: "Requests that DigitalOcean allows yet, as of the last list",
-            values: Vec::new(),
-        };
-        let mut clusters = Series {
-            name: "account_clusters",
-            help: "Clusters that the API token sees",
-            values: Vec::new(),
-        };
+        let mut remaining = Series::of(families::RATELIMIT_REMAINING);
+        let mut clusters = Series::of(families::ACCOUNT_CLUSTERS);
         for (source, account) in self.context.tokens().accounts() {
             let labels = vec![("account", source.to_string())];
             if let Some(count) = account.remaining {
@@ -312,4 +362,50 @@ impl ContextCollector {
 )]
 fn seconds(instant: i64) -> f64 {
     instant as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Names, types and labels in what is exported, once every counter has counted.
+    fn exported() -> BTreeSet<(String, String, Vec<String>)> {
+        let metrics = Metrics::default();
+        metrics.count_mint(IssueReason::First);
+        metrics.count_run(RunResult::Done);
+        let operation = ("operation", Operation::GetCluster.as_str().to_string());
+        let labels = [operation, ("code", "200".to_string())];
+        metrics.requests.get_or_create(&labels).inc();
+        let text = metrics.encode().unwrap();
+        let types = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        types
+            .map(|(name, kind)| {
+                let mut samples = text.lines().filter(|line| line.starts_with(name));
+                let (_, labels) = samples.next().unwrap().split_once('{').unwrap_or_default();
+                let labels = labels.split(',').filter_map(|label| label.split_once('='));
+                let labels = labels.map(|(label, _)| label.to_string());
+                let labels = labels.filter(|label| label != "le").collect();
+                (name.to_string(), kind.to_string(), labels)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_counted_is_described_with_its_type_and_its_labels() {
+        let of_context = ["namespace", "name", "account"];
+        let described: BTreeSet<_> = Description::ALL
+            .iter()
+            .filter(|family| !family.labels.iter().any(|label| of_context.contains(label)))
+            .map(|family| {
+                let kind = format!("{:?}", family.kind).to_lowercase();
+                let labels = family.labels.iter().map(ToString::to_string).collect();
+                (format!("{PREFIX}_{}", family.name), kind, labels)
+            })
+            .collect();
+        assert_eq!(exported(), described);
+    }
 }

@@ -89,6 +89,7 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let metrics = Arc::new(Metrics::default());
     let settings = Settings {
         watch_namespaces: arguments.watch_namespaces.clone(),
+        operator_namespace: arguments.operator_namespace.clone(),
         workers: arguments.workers.into(),
         limits: RequestLimits {
             per_minute: arguments.digitalocean_requests_per_minute,

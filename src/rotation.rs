@@ -9,11 +9,11 @@ mod decision;
 mod schedule;
 
 pub use decision::{
-    AttemptKey, Decision, Failure, HeldIssue, IssueReason, Observed, Obstacle, OutputState, Wanted,
-    decide,
+    AttemptKey, Decision, Failure, HeldIssue, IssueReason, Observed, OutputState, Wanted, decide,
 };
 pub use schedule::{
-    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, jittered, renew_at, retry_at, spacing_seconds,
+    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, earliest_renewal, jittered, renew_at, retry_at,
+    spacing_seconds,
 };
 
 /// The marks of one issue. Every Secret that it fed carries them as annotations.

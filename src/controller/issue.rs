@@ -17,7 +17,7 @@ use crate::credential::{Authentication, Credential, CredentialError};
 use crate::digitalocean::{self, ApiToken, Cluster, Error, ErrorKind, IssuedCredential, Meta};
 use crate::kubeconfig::{self, ContextName, Kubeconfig};
 use crate::lookup::facts;
-use crate::outputs::{Material, format_of};
+use crate::outputs::{Facts, Material, format_of};
 use crate::redaction::Registration;
 use crate::rotation::{EpochSeconds, Issue, IssueReason};
 
@@ -68,9 +68,8 @@ pub(super) fn reason_of(error: &Error) -> Reason {
 }
 
 fn needs_kubeconfig(subject: &Subject) -> bool {
-    subject.outputs.iter().any(|output| {
-        format_of(output.format).is_some_and(|format| format.holds_kubeconfig(output))
-    })
+    let mut outputs = subject.outputs.iter();
+    outputs.any(|output| format_of(output.format).holds_kubeconfig(output))
 }
 
 fn fetches_kubeconfig(subject: &Subject) -> bool {
@@ -316,6 +315,7 @@ impl Calls<'_> {
             rejections: 0,
             verification: None,
             cluster: facts(self.cluster),
+            facts: Facts::of(self.cluster),
             registrations,
         }
     }

@@ -29,9 +29,9 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// Where an API token is kept.
+/// A key of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TokenSource {
+pub struct SecretKey {
     /// Namespace of the Secret.
     pub namespace: Arc<str>,
     /// Name of the Secret.
@@ -40,10 +40,22 @@ pub struct TokenSource {
     pub key: Arc<str>,
 }
 
+/// What an API token is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TokenSource {
+    /// The DOAccount of this name, which says where the token is kept.
+    Account(Arc<str>),
+    /// The Secret of a namespace, for the accesses of that namespace alone.
+    Secret(SecretKey),
+}
+
 impl fmt::Display for TokenSource {
-    /// The label `account` of metrics: namespace/secret.
+    /// The label `account` of metrics: the DOAccount, or namespace/secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.namespace, self.name)
+        match self {
+            Self::Account(name) => formatter.write_str(name),
+            Self::Secret(secret) => write!(formatter, "{}/{}", secret.namespace, secret.name),
+        }
     }
 }
 

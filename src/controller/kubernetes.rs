@@ -11,7 +11,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use serde_json::{Value, json};
 
-use crate::api::{DOClusterAccess, DOClusterAccessStatus};
+use crate::api::{DOAccount, DOAccountStatus, DOClusterAccess, DOClusterAccessStatus};
 use crate::outputs::{DesiredSecret, FIELD_MANAGER, FoundMetadata, FoundSecret};
 
 /// How long one request may take, the body included.
@@ -194,6 +194,28 @@ impl Kubernetes {
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         within_deadline(accesses.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
+            .await
+    }
+
+    /// Writes the whole status of this account, and of no namesake.
+    ///
+    /// # Errors
+    /// As for any write.
+    pub async fn apply_account_status(
+        &self,
+        account: &DOAccount,
+        status: &DOAccountStatus,
+    ) -> Result<DOAccount, ApiError> {
+        let name = account.metadata.name.as_deref().unwrap_or_default();
+        let accounts: Api<DOAccount> = Api::all(self.client.clone());
+        let body = json!({
+            "apiVersion": "doclusteraccess.dev/v1alpha1",
+            "kind": "DOAccount",
+            "metadata": { "name": name, "uid": account.metadata.uid },
+            "status": status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        within_deadline(accounts.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
             .await
     }
 

@@ -1,19 +1,20 @@
 //! What is remembered of one access between two runs, and lost with the process. Everything that must
 //! not be lost stands on the Secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::api::ClusterStatus;
+use super::subject::Subject;
+use crate::api::{ClusterStatus, Output, Reason};
 use crate::digitalocean::IssuedCredential;
 use crate::kubeconfig::Kubeconfig;
-use crate::outputs::Material;
+use crate::outputs::{Facts, FoundMetadata, Material};
 use crate::redaction::Registration;
-use crate::rotation::{EpochSeconds, Failure, HeldIssue, IssueReason};
+use crate::rotation::{AttemptKey, EpochSeconds, Failure, HeldIssue, IssueReason};
 use crate::status::Verification;
 
-/// Unscheduled issues that are remembered: more than any limit on them.
-const UNSCHEDULED_REMEMBERED: usize = 16;
+/// Unscheduled issues, and repairs, that are remembered: more than any limit on them.
+const TIMES_REMEMBERED: usize = 16;
 
 /// What is remembered of one access.
 #[derive(Debug, Default)]
@@ -30,6 +31,15 @@ pub struct Memory {
     pub unscheduled: Vec<EpochSeconds>,
     /// The pinned cluster was answered with 404.
     pub missing_since: Option<Missing>,
+    /// When the outputs were repaired.
+    pub repairs: Repairs,
+    /// Writes in a row that somebody else's write came before.
+    pub overtaken: u32,
+    /// Outputs whose format the credential has no form for.
+    pub unsupported: Option<(AttemptKey, BTreeSet<String>)>,
+    /// Versions (UID, resource version) of Secrets that were read and found right, although their
+    /// metadata does not look it; with a digest of the fields that were asked for then.
+    pub accepted: BTreeMap<(String, String), String>,
     /// Until when the seconds of an expired credential have been counted.
     pub expired_counted_until: Option<EpochSeconds>,
 }
@@ -51,6 +61,8 @@ pub struct HeldCredential {
     pub verification: Option<Verification>,
     /// The cluster that it is for.
     pub cluster: ClusterStatus,
+    /// Facts of that cluster.
+    pub facts: Facts,
     /// Keep what is secret in it out of the log.
     pub registrations: Vec<Arc<Registration>>,
 }
@@ -113,10 +125,69 @@ pub struct Missing {
 impl Memory {
     /// Notes that a credential was, or may have been, minted beside the schedule.
     pub fn note_unscheduled(&mut self, at: EpochSeconds) {
-        if self.unscheduled.len() == UNSCHEDULED_REMEMBERED {
-            self.unscheduled.remove(0);
+        remember(&mut self.unscheduled, at);
+    }
+
+    /// The fields that were asked for when this version of a Secret was read and found right.
+    #[must_use]
+    pub fn accepted(&self, secret: &FoundMetadata) -> Option<&str> {
+        let version = (secret.uid.clone(), secret.resource_version.clone());
+        self.accepted.get(&version).map(String::as_str)
+    }
+
+    /// Whether the credential turned out to have no form for `output`. That holds until the spec
+    /// changes. After a restart status tells, of an access without any output that could be written.
+    #[must_use]
+    pub(super) fn is_unsupported(&self, subject: &Subject, output: &Output) -> bool {
+        let attempt = subject.wanted.attempt();
+        match &self.unsupported {
+            Some((known, names)) => *known == attempt && names.contains(&output.secret_name),
+            None => subject.access.status.as_ref().is_some_and(|status| {
+                let unsupported = Reason::FormatNotSupported.as_str();
+                status.observed_generation == Some(subject.wanted.generation)
+                    && status.outputs.is_empty()
+                    && status.last_rotate_request == subject.wanted.rotate
+                    && status
+                        .conditions
+                        .iter()
+                        .any(|condition| condition.reason == unsupported)
+            }),
         }
-        self.unscheduled.push(at);
+    }
+}
+
+fn remember(times: &mut Vec<EpochSeconds>, at: EpochSeconds) {
+    if times.len() == TIMES_REMEMBERED {
+        times.remove(0);
+    }
+    times.push(at);
+}
+
+/// When the outputs were repaired, for one spec: a changed one starts afresh.
+#[derive(Debug, Default)]
+pub struct Repairs {
+    attempt: Option<AttemptKey>,
+    times: Vec<EpochSeconds>,
+}
+
+impl Repairs {
+    /// Notes a repair.
+    pub fn note(&mut self, attempt: AttemptKey, at: EpochSeconds) {
+        if self.attempt.as_ref() != Some(&attempt) {
+            self.times.clear();
+        }
+        self.attempt = Some(attempt);
+        remember(&mut self.times, at);
+    }
+
+    /// The repairs for `attempt`, the latest last.
+    #[must_use]
+    pub fn times(&self, attempt: &AttemptKey) -> Vec<EpochSeconds> {
+        if self.attempt.as_ref() == Some(attempt) {
+            self.times.clone()
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -141,3 +212,6 @@ impl Memories {
             .remove(uid);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! which is also the probe of a token that does not work; accesses never wait inside a run, they are
 //! woken.
 
+mod accounts;
 mod cache;
 mod context;
 mod events;
@@ -20,6 +21,7 @@ mod publish;
 mod queue;
 mod reconcile;
 mod report;
+mod shared;
 mod subject;
 mod tend;
 mod tokens;
@@ -39,7 +41,7 @@ use tracing::{Instrument, debug, error, info, info_span};
 
 pub use context::{Context, Doors};
 pub use events::Events;
-pub use key::{Key, ObjectKey, TokenSource};
+pub use key::{Key, ObjectKey, SecretKey, TokenSource};
 
 use lease::Leadership;
 use queue::{Deadline, Queue};
@@ -64,6 +66,8 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 pub struct Settings {
     /// Namespaces to watch; all where there are none.
     pub watch_namespaces: Vec<String>,
+    /// Namespace of the operator itself, which holds the tokens of DOAccounts.
+    pub operator_namespace: String,
     /// Runs at the same time.
     pub workers: usize,
     /// DigitalOcean's limits on one API token.
@@ -126,7 +130,14 @@ impl Controller {
     ) -> Self {
         let (events, waiting) = Events::channel(&settings.instance);
         let (watches, told) = Watches::start(&doors.kubernetes, &settings.watch_namespaces);
-        let (context, woken) = Context::new(doors, events, metrics, redaction, settings.limits);
+        let (context, woken) = Context::new(
+            doors,
+            events,
+            metrics,
+            redaction,
+            settings.limits,
+            &settings.operator_namespace,
+        );
         tokio::spawn(events::deliver(context.kubernetes.clone(), waiting));
         Self {
             context,

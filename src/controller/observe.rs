@@ -1,5 +1,6 @@
 //! What is there: from the caches, or read fresh.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Caches, Context};
@@ -9,7 +10,7 @@ use super::memory::{HeldCredential, Memory};
 use super::subject::Subject;
 use crate::api::{DOClusterAccessStatus, Output, Reason};
 use crate::outputs::{
-    FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Material, format_of,
+    FoundMetadata, FoundSecret, MANAGED_BY, MANAGED_BY_LABEL, Material, Parts, format_of,
 };
 use crate::rotation::{Issue, Observed, OutputState};
 
@@ -18,10 +19,14 @@ use crate::rotation::{Issue, Observed, OutputState};
 pub(super) struct FoundOutput {
     /// How it compares with what is wanted.
     pub state: OutputState,
+    /// What is in the way, where that is known: stable text.
+    pub conflict: Option<String>,
     /// The Secret's metadata, where there is one.
     pub metadata: Option<Arc<FoundMetadata>>,
-    /// The credential in it; only where it was read fresh.
-    pub material: Option<Material>,
+    /// The Secret; only where it was read fresh.
+    pub secret: Option<Arc<FoundSecret>>,
+    /// What of the credential is in it; only where it was read fresh.
+    pub parts: Option<Parts>,
 }
 
 /// What was found of one access.
@@ -31,37 +36,52 @@ pub(super) struct Observation {
     pub outputs: Vec<FoundOutput>,
     /// Secrets of ours that the spec no longer names.
     pub obsolete: Vec<Arc<FoundMetadata>>,
-    /// What one of those holds, where no output holds anything.
+    /// What those hold, where the outputs do not hold enough.
     pub former: Option<Former>,
+    /// What is published does not hold enough to write the other outputs from.
+    pub incomplete: bool,
 }
 
-/// The credential in a Secret that the spec no longer names: an output was renamed.
+/// What is in the Secrets that the spec no longer names: outputs were renamed.
 #[derive(Debug, Clone)]
 pub(super) struct Former {
     /// Its issue.
     pub issue: Issue,
-    /// The credential; only where it was read fresh.
-    pub material: Option<Material>,
+    /// What of the credential is in them; only where they were read fresh.
+    pub parts: Option<Parts>,
 }
 
 impl Observation {
     /// Whether an output holds this issue.
     pub(super) fn holds(&self, wanted: &Issue) -> bool {
-        let states = self.outputs.iter().map(|output| &output.state);
-        states
-            .into_iter()
-            .any(|state| matches!(state, OutputState::Intact { issue, .. } if issue == wanted))
+        self.outputs
+            .iter()
+            .any(|output| issue_in(output) == Some(wanted))
     }
 
-    /// The credential that is published: of several, the one that lasts longest.
-    pub(super) fn material(&self) -> Option<&Material> {
-        let materials = self
+    /// The issue that is published: of several, the one that lasts longest.
+    pub(super) fn published(&self) -> Option<&Issue> {
+        longest(self.outputs.iter().filter_map(issue_in))
+            .or(self.former.as_ref().map(|former| &former.issue))
+    }
+
+    /// The credential that is published. No Secret needs to hold all of it.
+    pub(super) fn material(&self) -> Option<Material> {
+        let published = self.published()?;
+        let outputs = self
             .outputs
             .iter()
-            .filter_map(|place| place.material.as_ref());
-        materials
-            .max_by_key(|material| (material.issue.expires_at, material.issue.issued_at))
-            .or_else(|| self.former.as_ref()?.material.as_ref())
+            .filter(|output| issue_in(output) == Some(published))
+            .filter_map(|output| output.parts.clone());
+        let former = self
+            .former
+            .iter()
+            .filter(|former| former.issue == *published)
+            .filter_map(|former| former.parts.clone());
+        outputs
+            .chain(former)
+            .reduce(Parts::or)?
+            .into_material(published.clone())
     }
 
     /// What decisions need of it.
@@ -76,13 +96,59 @@ impl Observation {
                 .collect(),
             obsolete: !self.obsolete.is_empty(),
             former: self.former.as_ref().map(|former| former.issue.clone()),
+            incomplete: self.incomplete,
             ever_issued: memory.last_issue_at.is_some() || status.is_some_and(was_ever_issued),
             held: memory.held.as_ref().map(HeldCredential::summary),
             failure: memory.failure.clone(),
             last_issue_at: memory.last_issue_at,
             unscheduled: memory.unscheduled.clone(),
-            obstacle: None,
+            repairs: memory.repairs.times(&subject.wanted.attempt()),
+            shared_at: subject.shared_at,
         }
+    }
+
+    /// Whether something has to be written that neither what is published nor memory tells.
+    fn lacks_material(&self, subject: &Subject, memory: &Memory) -> bool {
+        let published = self.published();
+        let held = memory.held.as_ref().map(|held| &held.material.issue);
+        let needed = subject
+            .outputs
+            .iter()
+            .zip(&self.outputs)
+            .any(|(output, place)| match &place.state {
+                OutputState::Missing | OutputState::Damaged => true,
+                OutputState::Intact { issue, as_wanted } => {
+                    let outdated = Some(issue) != published;
+                    outdated || (!as_wanted && !place.can_be_relabelled(subject, output))
+                }
+                OutputState::Conflict { .. } | OutputState::Unsupported => false,
+            });
+        needed
+            && any_intact(&self.outputs)
+            && held.is_none_or(|held| Some(held) != published)
+            && self.material().is_none()
+    }
+}
+
+impl FoundOutput {
+    /// Whether its content is right, whatever is wrong with the rest of it.
+    fn can_be_relabelled(&self, subject: &Subject, output: &Output) -> bool {
+        self.secret.as_ref().is_some_and(|secret| {
+            let facts = subject.facts.as_ref();
+            let relabelled = subject.placement.relabelled(output, facts, secret);
+            relabelled.is_some()
+        })
+    }
+}
+
+fn longest<'a>(issues: impl Iterator<Item = &'a Issue>) -> Option<&'a Issue> {
+    issues.max_by_key(|issue| (issue.expires_at, issue.issued_at))
+}
+
+fn issue_in(output: &FoundOutput) -> Option<&Issue> {
+    match &output.state {
+        OutputState::Intact { issue, .. } => Some(issue),
+        _ => None,
     }
 }
 
@@ -97,42 +163,41 @@ fn was_ever_issued(status: &DOClusterAccessStatus) -> bool {
             .any(|condition| condition.reason == missing)
 }
 
+/// What outputs are compared with.
+struct View<'a> {
+    subject: &'a Subject,
+    memory: &'a Memory,
+    caches: &'a Caches,
+}
+
 /// What the caches tell. It may lag, and knows only Secrets that bear our label: enough to see that
 /// nothing is due, never enough to mint.
 #[must_use]
-pub(super) fn cached(context: &Context, subject: &Subject) -> Observation {
+pub(super) fn cached(context: &Context, subject: &Subject, memory: &Memory) -> Observation {
     let caches = context.caches();
+    let view = View {
+        subject,
+        memory,
+        caches: &caches,
+    };
     let outputs: Vec<_> = subject
         .outputs
         .iter()
-        .map(|output| {
-            let key = ObjectKey {
-                name: output.secret_name.as_str().into(),
-                ..subject.key.clone()
-            };
-            let metadata = caches.secrets.get(&key);
-            let state = compare(subject, output, metadata.as_deref(), false, |_| true);
-            FoundOutput {
-                state,
-                metadata,
-                material: None,
-            }
-        })
+        .map(|output| view.cached_output(output))
         .collect();
     let obsolete = obsolete(&caches, subject);
     let marked = obsolete.iter().filter_map(|secret| secret.marks.as_ref());
-    let former = marked
-        .map(|marks| marks.issue.clone())
-        .max_by_key(|issue| (issue.expires_at, issue.issued_at))
+    let former = longest(marked.map(|marks| &marks.issue))
         .filter(|_| !any_intact(&outputs))
         .map(|issue| Former {
-            issue,
-            material: None,
+            issue: issue.clone(),
+            parts: None,
         });
     Observation {
         outputs,
         obsolete,
         former,
+        incomplete: false,
     }
 }
 
@@ -146,15 +211,18 @@ fn obsolete(caches: &Caches, subject: &Subject) -> Vec<Arc<FoundMetadata>> {
 }
 
 fn any_intact(outputs: &[FoundOutput]) -> bool {
-    let mut states = outputs.iter().map(|output| &output.state);
-    states.any(|state| matches!(state, OutputState::Intact { .. }))
+    outputs.iter().any(|output| issue_in(output).is_some())
 }
 
 /// What the API server tells, read now.
 ///
 /// # Errors
 /// When a Secret cannot be read.
-pub(super) async fn fresh(context: &Context, subject: &Subject) -> Result<Observation, ApiError> {
+pub(super) async fn fresh(
+    context: &Context,
+    subject: &Subject,
+    memory: &Memory,
+) -> Result<Observation, ApiError> {
     let namespace = &subject.key.namespace;
     let mut found = Vec::with_capacity(subject.outputs.len());
     for output in &subject.outputs {
@@ -165,140 +233,197 @@ pub(super) async fn fresh(context: &Context, subject: &Subject) -> Result<Observ
                 .await?,
         );
     }
-    let (outputs, obsolete) = compare_all_fresh(context, subject, found);
-    let former = if any_intact(&outputs) {
-        None
-    } else {
-        read_former(context, subject, &obsolete).await?
-    };
-    Ok(Observation {
+    let (outputs, obsolete) = compare_all_fresh(context, subject, memory, found);
+    let mut observation = Observation {
         outputs,
         obsolete,
-        former,
-    })
+        former: None,
+        incomplete: false,
+    };
+    if !any_intact(&observation.outputs) || observation.lacks_material(subject, memory) {
+        observation.former = read_former(context, subject, &observation).await?;
+    }
+    observation.incomplete = observation.lacks_material(subject, memory);
+    Ok(observation)
 }
 
 fn compare_all_fresh(
     context: &Context,
     subject: &Subject,
+    memory: &Memory,
     found: Vec<Option<FoundSecret>>,
 ) -> (Vec<FoundOutput>, Vec<Arc<FoundMetadata>>) {
     let mut caches = context.caches();
-    let mut outputs = Vec::with_capacity(found.len());
-    for (output, secret) in subject.outputs.iter().zip(found) {
-        let owner_exists = |uid: &str| caches.access_exists(&subject.key.namespace, uid);
-        outputs.push(compare_fresh(subject, output, secret, owner_exists));
-    }
-    for metadata in outputs.iter().filter_map(|output| output.metadata.as_ref()) {
-        if metadata
-            .labels
-            .get(MANAGED_BY_LABEL)
-            .is_some_and(|value| value == MANAGED_BY)
-        {
-            caches.observe_secret(FoundMetadata::clone(metadata));
+    for secret in found.iter().flatten() {
+        let managed_by = secret.metadata.labels.get(MANAGED_BY_LABEL);
+        if managed_by.is_some_and(|value| value == MANAGED_BY) {
+            caches.observe_secret(secret.metadata.clone());
         }
     }
+    let view = View {
+        subject,
+        memory,
+        caches: &caches,
+    };
+    let outputs = subject
+        .outputs
+        .iter()
+        .zip(found)
+        .map(|(output, secret)| view.fresh_output(output, secret))
+        .collect();
     let obsolete = obsolete(&caches, subject);
     (outputs, obsolete)
 }
 
-/// Looks for a credential in the Secrets that the spec no longer names, as a present output would hold it.
+/// Looks into the Secrets that the spec no longer names for what the outputs lack; where no output
+/// holds anything, for a credential that is whole.
 async fn read_former(
     context: &Context,
     subject: &Subject,
-    obsolete: &[Arc<FoundMetadata>],
+    observation: &Observation,
 ) -> Result<Option<Former>, ApiError> {
-    let mut former: Option<Former> = None;
-    for metadata in obsolete {
+    let mut found: Vec<(Issue, Parts)> = Vec::new();
+    for metadata in &observation.obsolete {
         let secret = context
             .kubernetes
             .read_secret(&metadata.namespace, &metadata.name)
             .await?;
         let ours = secret.filter(|secret| secret.metadata.belongs_to(&subject.wanted.uid));
-        let material = ours.and_then(|secret| {
-            let mut outputs = subject.outputs.iter();
-            outputs.find_map(|output| secret.material(output))
-        });
-        let Some(material) = material else {
-            continue;
+        found.extend(ours.and_then(|secret| {
+            let issue = secret.metadata.marks.as_ref()?.issue.clone();
+            Some((issue, secret.parts()?))
+        }));
+    }
+    let published = observation.published();
+    let Some(issue) = published.or_else(|| longest(found.iter().map(|(issue, _)| issue))) else {
+        return Ok(None);
+    };
+    let same_issue = found.iter().filter(|(other, _)| other == issue);
+    let parts = same_issue.map(|(_, parts)| parts.clone()).reduce(Parts::or);
+    let enough = |parts: &Parts| {
+        published.is_some() || parts.clone().into_material(issue.clone()).is_some()
+    };
+    Ok(parts.filter(enough).map(|parts| Former {
+        issue: issue.clone(),
+        parts: Some(parts),
+    }))
+}
+
+impl View<'_> {
+    fn key_of(&self, output: &Output) -> ObjectKey {
+        ObjectKey::new(&self.subject.key.namespace, &output.secret_name)
+    }
+
+    fn cached_output(&self, output: &Output) -> FoundOutput {
+        let metadata = self.caches.secrets.get(&self.key_of(output));
+        let facts = self.subject.facts.as_ref();
+        let as_wanted = |metadata: &FoundMetadata| {
+            let known = self.memory.accepted(metadata);
+            let placement = &self.subject.placement;
+            placement.is_as_wanted(output, facts, metadata, known)
         };
-        let lasts_longer = former
-            .as_ref()
-            .is_none_or(|former| former.issue.expires_at < material.issue.expires_at);
-        if lasts_longer {
-            former = Some(Former {
-                issue: material.issue.clone(),
-                material: Some(material),
-            });
+        let (state, conflict) = self.compare(output, metadata.as_deref(), as_wanted);
+        FoundOutput {
+            state,
+            conflict,
+            metadata,
+            secret: None,
+            parts: None,
         }
     }
-    Ok(former)
-}
 
-fn compare_fresh(
-    subject: &Subject,
-    output: &Output,
-    secret: Option<FoundSecret>,
-    owner_exists: impl Fn(&str) -> bool,
-) -> FoundOutput {
-    let Some(secret) = secret else {
-        let state = compare(subject, output, None, true, owner_exists);
-        return FoundOutput {
+    fn fresh_output(&self, output: &Output, secret: Option<FoundSecret>) -> FoundOutput {
+        let metadata = secret.as_ref().map(|secret| &secret.metadata);
+        let facts = self.subject.facts.as_ref();
+        let is_right = |_: &FoundMetadata| {
+            let right = |secret| self.subject.placement.is_right(output, facts, secret);
+            secret.as_ref().is_some_and(right)
+        };
+        let (mut state, mut conflict) = self.compare(output, metadata, is_right);
+        let parts = match (&state, &secret) {
+            (OutputState::Intact { .. }, Some(secret)) => secret.parts(),
+            _ => None,
+        };
+        if let Some(secret) = &secret
+            && secret.secret_type != format_of(output.format).secret_type()
+        {
+            state = OutputState::Conflict { passing: false };
+            let kind = &secret.secret_type;
+            conflict = Some(format!("of type {kind}, and no Secret can change its type"));
+        } else if matches!(state, OutputState::Intact { .. }) && parts.is_none() {
+            state = OutputState::Damaged;
+        }
+        FoundOutput {
             state,
-            metadata: None,
-            material: None,
-        };
-    };
-    let ours = secret.metadata.belongs_to(&subject.wanted.uid);
-    let material = if ours { secret.material(output) } else { None };
-    let mut state = compare(subject, output, Some(&secret.metadata), true, owner_exists);
-    let right_type =
-        format_of(output.format).is_none_or(|format| format.secret_type() == secret.secret_type);
-    if !right_type {
-        state = OutputState::Conflict { passing: false };
-    } else if material.is_none() && matches!(state, OutputState::Intact { .. }) {
-        state = OutputState::Damaged;
+            conflict,
+            metadata: metadata.cloned().map(Arc::new),
+            secret: secret.map(Arc::new),
+            parts,
+        }
     }
-    FoundOutput {
-        state,
-        metadata: Some(Arc::new(secret.metadata)),
-        material,
-    }
-}
 
-fn compare(
-    subject: &Subject,
-    output: &Output,
-    metadata: Option<&FoundMetadata>,
-    is_fresh: bool,
-    owner_exists: impl Fn(&str) -> bool,
-) -> OutputState {
-    if format_of(output.format).is_none() {
-        return OutputState::Unsupported;
-    }
-    let Some(metadata) = metadata else {
-        return OutputState::Missing;
-    };
-    if metadata.terminating {
-        return OutputState::Conflict { passing: true };
-    }
-    if !metadata.belongs_to(&subject.wanted.uid) {
-        let orphan = metadata
-            .owner_uid
-            .as_deref()
-            .is_some_and(|uid| !owner_exists(uid));
-        return if output.adopt && is_fresh && !orphan {
-            OutputState::Missing
-        } else {
-            OutputState::Conflict { passing: orphan }
+    /// How a Secret compares with `output`, and what is in the way.
+    fn compare(
+        &self,
+        output: &Output,
+        metadata: Option<&FoundMetadata>,
+        as_wanted: impl Fn(&FoundMetadata) -> bool,
+    ) -> (OutputState, Option<String>) {
+        if self.memory.is_unsupported(self.subject, output) {
+            return (OutputState::Unsupported, None);
+        }
+        let Some(metadata) = metadata else {
+            return self.claim(output, |_| true);
         };
+        if metadata.terminating {
+            let going = Some("being deleted".to_string());
+            return (OutputState::Conflict { passing: true }, going);
+        }
+        if !metadata.belongs_to(&self.subject.wanted.uid) {
+            return self.foreign(output, metadata);
+        }
+        let state = match &metadata.marks {
+            None => OutputState::Damaged,
+            Some(marks) => OutputState::Intact {
+                issue: marks.issue.clone(),
+                as_wanted: as_wanted(metadata),
+            },
+        };
+        (state, None)
     }
-    match &metadata.marks {
-        None => OutputState::Damaged,
-        Some(marks) => OutputState::Intact {
-            issue: marks.issue.clone(),
-            as_wanted: subject.placement.is_as_wanted(output, metadata),
-        },
+
+    /// A Secret that is not ours. What belongs to an access that exists is never taken over.
+    fn foreign(&self, output: &Output, metadata: &FoundMetadata) -> (OutputState, Option<String>) {
+        let namespace = &self.subject.key.namespace;
+        let exists = |uid: &String| self.caches.access_exists(namespace, uid);
+        if metadata.access_uid.as_ref().is_some_and(exists) {
+            let owner = metadata.access_name().unwrap_or_default();
+            let owned = format!("that of DOClusterAccess {owner}");
+            return (OutputState::Conflict { passing: false }, Some(owned));
+        }
+        let orphan = metadata.owner_uid.as_ref().is_some_and(|uid| !exists(uid));
+        if output.adopt && !orphan {
+            return self.claim(output, |other| other.adopt);
+        }
+        (OutputState::Conflict { passing: orphan }, None)
+    }
+
+    /// A Secret that this access may have, unless an older one names it in an output that `could` have
+    /// it, too.
+    fn claim(
+        &self,
+        output: &Output,
+        could: impl Fn(&Output) -> bool,
+    ) -> (OutputState, Option<String>) {
+        let key = self.key_of(output);
+        let access = &self.subject.access;
+        match self.caches.older_claimant(access, &key, could) {
+            Some(older) => {
+                let claimed = format!("claimed by the older DOClusterAccess {older}");
+                (OutputState::Conflict { passing: false }, Some(claimed))
+            }
+            None => (OutputState::Missing, None),
+        }
     }
 }
 
@@ -307,4 +432,27 @@ fn named(subject: &Subject, secret: &FoundMetadata) -> bool {
         .outputs
         .iter()
         .any(|output| output.secret_name == secret.name)
+}
+
+/// The versions (UID, resource version) of Secrets that are right although their metadata does not
+/// look it: somebody else wrote what we would have written. With the fields that were asked for: what
+/// is right now is not when fewer are.
+#[must_use]
+pub(super) fn accepted(
+    subject: &Subject,
+    found: &Observation,
+) -> BTreeMap<(String, String), String> {
+    let places = subject.outputs.iter().zip(&found.outputs);
+    places
+        .filter_map(|(output, place)| {
+            let OutputState::Intact { as_wanted: true, .. } = place.state else {
+                return None;
+            };
+            let metadata = place.metadata.as_ref()?;
+            let facts = subject.facts.as_ref();
+            let fields = subject.placement.fields(output, facts, metadata)?;
+            let version = (metadata.uid.clone(), metadata.resource_version.clone());
+            Some((version, fields))
+        })
+        .collect()
 }

@@ -74,7 +74,8 @@ fn is_settled(subject: &Subject, observed: &Observed, now: EpochSeconds) -> bool
     let afresh = Observed {
         failure: None,
         held: None,
-        obstacle: None,
+        repairs: Vec::new(),
+        shared_at: None,
         ..observed.clone()
     };
     matches!(decide(&subject.wanted, &afresh, now), Decision::Wait { .. })
@@ -132,7 +133,11 @@ pub(super) fn first_refused(subject: &Subject, found: &Observation) -> Option<(R
             let name = &output.secret_name;
             match place.state {
                 OutputState::Conflict { .. } => {
-                    Some((Reason::SecretConflict, format!("Secret {name}")))
+                    let subject = match &place.conflict {
+                        Some(why) => format!("Secret {name} ({why})"),
+                        None => format!("Secret {name}"),
+                    };
+                    Some((Reason::SecretConflict, subject))
                 }
                 OutputState::Unsupported => Some((
                     Reason::FormatNotSupported,
@@ -285,7 +290,7 @@ fn take_over(context: &Context, subject: &Subject, mut written: DOClusterAccess)
     let changed = written.spec != subject.access.spec
         || written.metadata.annotations != subject.access.metadata.annotations
         || written.metadata.deletion_timestamp != subject.access.metadata.deletion_timestamp;
-    context.caches().accesses.observe(&subject.key, written);
+    context.caches().observe_access(&subject.key, written);
     if changed {
         context.wake(Key::Access(subject.key.clone()));
     }

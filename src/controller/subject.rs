@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::key::{ObjectKey, TokenSource};
-use crate::api::{DOClusterAccess, DOClusterAccessStatus, Output, ROTATE_ANNOTATION};
-use crate::outputs::{Placement, issue_hash, same_cluster_reference};
-use crate::rotation::{Issue, Wanted};
+use super::key::{ObjectKey, SecretKey, TokenSource};
+use crate::api::{
+    DEFAULT_ACCOUNT, DOClusterAccess, DOClusterAccessStatus, Output, ROTATE_ANNOTATION,
+};
+use crate::outputs::{Facts, Placement, issue_hash, same_cluster_reference};
+use crate::rotation::{EpochSeconds, Issue, Wanted};
 
 /// One access, and what its spec comes to.
 #[derive(Debug, Clone)]
@@ -20,8 +22,12 @@ pub(super) struct Subject {
     pub outputs: Vec<Output>,
     /// What decisions compare with.
     pub wanted: Wanted,
-    /// Where its API token is kept; `None` with a DOAccount, which this version does not serve.
-    pub source: Option<TokenSource>,
+    /// What its API token is known by.
+    pub source: TokenSource,
+    /// What is known of the cluster.
+    pub facts: Option<Facts>,
+    /// When a credential was issued for another access that will do for this one, too.
+    pub shared_at: Option<EpochSeconds>,
 }
 
 impl Subject {
@@ -47,15 +53,8 @@ impl Subject {
                 .as_ref()
                 .and_then(|annotations| annotations.get(ROTATE_ANNOTATION).cloned()),
         };
-        let source = access
-            .spec
-            .token_secret_ref
-            .as_ref()
-            .map(|secret| TokenSource {
-                namespace: key.namespace.clone(),
-                name: secret.name.as_str().into(),
-                key: secret.key.as_str().into(),
-            });
+        let source = token_source(key, &access);
+        let facts = remembered_facts(&access);
         let outputs = access.effective_outputs();
         Some(Self {
             key: key.clone(),
@@ -64,7 +63,14 @@ impl Subject {
             outputs,
             wanted,
             source,
+            facts,
+            shared_at: None,
         })
+    }
+
+    /// Goes back to what status remembers of the cluster.
+    pub(super) fn forget_facts(&mut self) {
+        self.facts = remembered_facts(&self.access);
     }
 
     /// Status as the cache has it.
@@ -77,8 +83,8 @@ impl Subject {
     /// cluster that it led to. The Secrets remember; without them, status does.
     #[must_use]
     pub(super) fn pinned(&self, published: Option<&Issue>) -> Option<String> {
-        if self.wanted.cluster_id.is_some() {
-            return self.wanted.cluster_id.clone();
+        if let Some(id) = &self.access.spec.cluster.id {
+            return Some(id.to_ascii_lowercase());
         }
         if let Some(issue) = published {
             return same_cluster_reference(&issue.issue_hash, &self.wanted.issue_hash)
@@ -87,5 +93,25 @@ impl Subject {
         let status = self.access.status.as_ref()?;
         let unchanged = status.observed_generation == self.access.metadata.generation;
         status.cluster.as_ref().filter(|_| unchanged)?.id.clone()
+    }
+}
+
+fn remembered_facts(access: &DOClusterAccess) -> Option<Facts> {
+    Facts::remembered(access.status.as_ref()?.cluster.as_ref()?)
+}
+
+/// What the API token of `access` is known by: a Secret of its own namespace, or a DOAccount.
+#[must_use]
+pub(super) fn token_source(key: &ObjectKey, access: &DOClusterAccess) -> TokenSource {
+    match (&access.spec.token_secret_ref, &access.spec.account_ref) {
+        (Some(secret), _) => TokenSource::Secret(SecretKey {
+            namespace: key.namespace.clone(),
+            name: secret.name.as_str().into(),
+            key: secret.key.as_str().into(),
+        }),
+        (None, account) => {
+            let name = account.as_ref().map(|account| account.name.as_str());
+            TokenSource::Account(name.unwrap_or(DEFAULT_ACCOUNT).into())
+        }
     }
 }

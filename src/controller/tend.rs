@@ -7,30 +7,50 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use tracing::{debug, info, warn};
 
+use super::accounts;
 use super::context::Context;
 use super::issue::reason_of;
-use super::key::{Key, TokenSource};
+use super::key::{Key, SecretKey, TokenSource};
 use super::tokens::{LIST_FRESH_SECONDS, LIST_REFRESH_SECONDS, SECRET_REREAD_SECONDS};
 use crate::api::Reason;
-use crate::digitalocean::{ApiToken, Error, Operation};
+use crate::digitalocean::{ApiToken, Error, Operation, TokenFingerprint};
 use crate::rotation::EpochSeconds;
 
 /// Runs once for `source`. Returns when to run again; `None` when nobody uses it.
 pub(super) async fn tend(context: &Context, source: &TokenSource) -> Option<EpochSeconds> {
     let now = context.clock.now_seconds();
-    if must_read(context, source, now)? {
-        read(context, source, now).await;
+    let secret = secret_of(context, source);
+    if must_read(context, source, secret.as_ref(), now)? {
+        read(context, source, secret, now).await;
     }
     if let Some(token) = begin_listing(context, source, now) {
         list(context, source, &token, now).await;
     } else {
         wake_waiting_if_settled(context, source);
     }
-    next_run(context, source, now)
+    let reported = match source {
+        TokenSource::Account(name) => accounts::report(context, name, now).await,
+        TokenSource::Secret(_) => None,
+    };
+    let next = next_run(context, source, now)?;
+    Some(reported.map_or(next, |again| again.min(next)))
+}
+
+/// Where the token is kept; `None` where there is no such DOAccount.
+fn secret_of(context: &Context, source: &TokenSource) -> Option<SecretKey> {
+    match source {
+        TokenSource::Secret(secret) => Some(secret.clone()),
+        TokenSource::Account(name) => accounts::secret_of(context, name),
+    }
 }
 
 /// `None` when nobody uses the source.
-fn must_read(context: &Context, source: &TokenSource, now: EpochSeconds) -> Option<bool> {
+fn must_read(
+    context: &Context,
+    source: &TokenSource,
+    secret: Option<&SecretKey>,
+    now: EpochSeconds,
+) -> Option<bool> {
     let mut tokens = context.tokens();
     let gate = tokens
         .account(source)
@@ -42,6 +62,9 @@ fn must_read(context: &Context, source: &TokenSource, now: EpochSeconds) -> Opti
     let state = tokens.source_mut(source)?;
     let age = now - state.read_at;
     let wanted = state.list_wanted_since > listed_at;
+    if state.secret.as_ref() != secret {
+        return Some(true);
+    }
     Some(match &state.held {
         None => true,
         Some(Err(_)) => age >= SECRET_REREAD_SECONDS,
@@ -53,13 +76,21 @@ fn must_read(context: &Context, source: &TokenSource, now: EpochSeconds) -> Opti
     })
 }
 
-async fn read(context: &Context, source: &TokenSource, now: EpochSeconds) {
+async fn read(
+    context: &Context,
+    source: &TokenSource,
+    secret: Option<SecretKey>,
+    now: EpochSeconds,
+) {
+    let Some(place) = secret else {
+        return take_over(context, source, None, Err(Reason::AccountNotFound), now);
+    };
     let answer = context
         .kubernetes
-        .read_secret(&source.namespace, &source.name)
+        .read_secret(&place.namespace, &place.name)
         .await;
     let held = match answer {
-        Ok(Some(secret)) => match secret.contents.get(&source.key) {
+        Ok(Some(secret)) => match secret.contents.get(&place.key) {
             Some(bytes) => ApiToken::parse(bytes).map_err(|error| {
                 warn!(%error, "the Secret does not hold a usable API token");
                 Reason::TokenInvalid
@@ -73,7 +104,10 @@ async fn read(context: &Context, source: &TokenSource, now: EpochSeconds) {
                 // What was read before still counts while the API server is away.
                 super::kubernetes::ApiErrorKind::Unavailable => {
                     let mut tokens = context.tokens();
-                    if let Some(state) = tokens.source_mut(source) {
+                    if let Some(state) = tokens.source_mut(source)
+                        && state.secret.as_ref().is_none_or(|before| *before == place)
+                    {
+                        state.secret = Some(place);
                         state.read_at = now;
                         state.held.get_or_insert(Err(Reason::TokenSecretNotFound));
                     }
@@ -83,12 +117,13 @@ async fn read(context: &Context, source: &TokenSource, now: EpochSeconds) {
             }
         }
     };
-    take_over(context, source, held, now);
+    take_over(context, source, Some(place), held, now);
 }
 
 fn take_over(
     context: &Context,
     source: &TokenSource,
+    secret: Option<SecretKey>,
     held: Result<ApiToken, Reason>,
     now: EpochSeconds,
 ) {
@@ -109,6 +144,7 @@ fn take_over(
         .held
         .as_ref()
         .is_some_and(|before| identity(before) != identity(&held));
+    state.secret = secret;
     state.held = Some(held);
     state.registration = registration;
     state.read_at = now;
@@ -144,7 +180,10 @@ fn begin_listing(context: &Context, source: &TokenSource, now: EpochSeconds) -> 
 
 async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: EpochSeconds) {
     // A run that is cut short must not leave the mark behind: nobody would list ever again.
-    let _listing = Listing { context, source };
+    let _listing = Listing {
+        context,
+        token: token.fingerprint(),
+    };
     let call = context.digitalocean.list_clusters(token);
     let answer = context
         .metrics
@@ -155,7 +194,7 @@ async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: Ep
         Ok(answer) => {
             debug!(clusters = answer.value.len(), "listed the clusters");
             let mut tokens = context.tokens();
-            if let Some(account) = tokens.account_mut(source) {
+            if let Some(account) = tokens.account_of(token.fingerprint()) {
                 if account.gate.closed().is_some() {
                     info!("DigitalOcean serves the API token again");
                 }
@@ -170,17 +209,23 @@ async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: Ep
             wake_users(context, source);
         }
         Err(error) => {
-            close(context, source, &error, done_at);
+            close(context, source, token, &error, done_at);
             wake_waiting(context, source);
         }
     }
 }
 
-fn close(context: &Context, source: &TokenSource, error: &Error, now: EpochSeconds) {
+fn close(
+    context: &Context,
+    source: &TokenSource,
+    token: &ApiToken,
+    error: &Error,
+    now: EpochSeconds,
+) {
     let reason = reason_of(error);
     let most_urgent = most_urgent(context, source, now);
     let mut tokens = context.tokens();
-    let Some(account) = tokens.account_mut(source) else {
+    let Some(account) = tokens.account_of(token.fingerprint()) else {
         return;
     };
     account
@@ -223,12 +268,12 @@ fn most_urgent(context: &Context, source: &TokenSource, now: EpochSeconds) -> Op
 /// Takes the mark of a list call under way back.
 struct Listing<'a> {
     context: &'a Context,
-    source: &'a TokenSource,
+    token: TokenFingerprint,
 }
 
 impl Drop for Listing<'_> {
     fn drop(&mut self) {
-        if let Some(account) = self.context.tokens().account_mut(self.source) {
+        if let Some(account) = self.context.tokens().account_of(self.token) {
             account.listing = false;
         }
     }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::gate::Gate;
-use super::key::{ObjectKey, TokenSource};
+use super::key::{ObjectKey, SecretKey, TokenSource};
+use super::shared::SharedIssues;
 use crate::api::Reason;
 use crate::digitalocean::{
     ApiToken, Budget, Cluster, EpochMillis, Meta, RequestLimits, TokenFingerprint,
@@ -33,11 +34,15 @@ pub struct Tokens {
     accounts: BTreeMap<TokenFingerprint, Account>,
 }
 
-/// A place where a token is kept.
+/// What a token is known by, and what was found there.
 #[derive(Debug, Default)]
 pub struct Source {
+    /// It is looked after although no access uses it.
+    kept: bool,
     users: BTreeSet<ObjectKey>,
     waiting: BTreeSet<ObjectKey>,
+    /// The Secret that was read last.
+    pub secret: Option<SecretKey>,
     /// What the Secret held when it was read last; `None` before.
     pub held: Option<Result<ApiToken, Reason>>,
     /// Keeps the token out of the log.
@@ -63,6 +68,8 @@ pub struct Account {
     pub remaining: Option<u32>,
     /// How many requests may still be made.
     pub budget: Budget<ObjectKey>,
+    /// Issues that several accesses can use.
+    pub shared: SharedIssues,
 }
 
 impl Account {
@@ -74,6 +81,7 @@ impl Account {
             listing: false,
             remaining: None,
             budget: Budget::new(limits),
+            shared: SharedIssues::default(),
         }
     }
 
@@ -169,18 +177,30 @@ impl Tokens {
         self.account(source)?.clusters.clone()
     }
 
-    /// Notes that `user` needs `source`, and no other.
-    pub fn attach(&mut self, user: &ObjectKey, source: &TokenSource) {
+    /// Notes that `user` needs `source`, and no other. Says whether nobody needed it before.
+    pub fn attach(&mut self, user: &ObjectKey, source: &TokenSource) -> bool {
         if self.attached.get(user) == Some(source) {
-            return;
+            return false;
         }
         self.detach(user);
         self.attached.insert(user.clone(), source.clone());
-        self.sources
-            .entry(source.clone())
-            .or_default()
-            .users
-            .insert(user.clone());
+        let is_new = !self.sources.contains_key(source);
+        let state = self.sources.entry(source.clone()).or_default();
+        state.users.insert(user.clone());
+        is_new
+    }
+
+    /// Looks after `source` although no access may use it, until it is [dropped](Self::drop_unused).
+    pub fn keep(&mut self, source: &TokenSource) {
+        self.sources.entry(source.clone()).or_default().kept = true;
+    }
+
+    /// Looks after `source` only as long as an access uses it.
+    pub fn drop_unused(&mut self, source: &TokenSource) {
+        if let Some(state) = self.sources.get_mut(source) {
+            state.kept = false;
+            self.forget_if_unused(source);
+        }
     }
 
     /// Notes that `user` needs no token any more.
@@ -191,10 +211,15 @@ impl Tokens {
         if let Some(source) = self.sources.get_mut(&name) {
             source.users.remove(user);
             source.waiting.remove(user);
-            if source.users.is_empty() {
-                self.sources.remove(&name);
-                self.forget_unused_accounts();
-            }
+            self.forget_if_unused(&name);
+        }
+    }
+
+    fn forget_if_unused(&mut self, source: &TokenSource) {
+        let unused = |state: &Source| state.users.is_empty() && !state.kept;
+        if self.sources.get(source).is_some_and(unused) {
+            self.sources.remove(source);
+            self.forget_unused_accounts();
         }
     }
 
@@ -216,6 +241,11 @@ impl Tokens {
     pub fn account(&self, source: &TokenSource) -> Option<&Account> {
         let held = self.sources.get(source)?.held.as_ref()?;
         self.accounts.get(&held.as_ref().ok()?.fingerprint())
+    }
+
+    /// The account of this token, wherever it is kept, while anybody uses it.
+    pub fn account_of(&mut self, token: TokenFingerprint) -> Option<&mut Account> {
+        self.accounts.get_mut(&token)
     }
 
     /// The account of the token that `source` holds, made if need be.

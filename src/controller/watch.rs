@@ -3,22 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{Stream, StreamExt, select_all};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
+use kube::{Api, ResourceExt};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::context::Context;
-use super::key::{Key, ObjectKey};
-use crate::api::DOClusterAccess;
+use super::key::{Key, ObjectKey, TokenSource};
+use crate::api::{DOAccount, DOClusterAccess};
 use crate::outputs::{FoundMetadata, MANAGED_SELECTOR};
 
 /// Objects read at a time when a watch starts: bounds the memory of a list.
@@ -33,6 +35,9 @@ pub(super) struct Told {
 enum What {
     Access(Box<Event<DeserializeGuard<DOClusterAccess>>>),
     Secret(Box<Event<PartialObjectMeta<Secret>>>),
+    Account(Box<Event<DeserializeGuard<DOAccount>>>),
+    /// DOAccounts are not served: we may not see them, or nobody knows the kind.
+    NoAccounts,
     Trouble,
 }
 
@@ -41,6 +46,7 @@ pub(super) struct Watches {
     namespaces: Vec<Option<String>>,
     accesses: Vec<Listing>,
     secrets: Vec<Listing>,
+    accounts: Listing,
 }
 
 #[derive(Default)]
@@ -75,10 +81,12 @@ impl Watches {
             streams.push(watch_accesses(scope, accesses));
             streams.push(watch_secrets(scope, secrets));
         }
+        streams.push(watch_accounts(Api::all(client.clone())));
         let listings = || scopes.iter().map(|_| Listing::default()).collect();
         let watches = Self {
             accesses: listings(),
             secrets: listings(),
+            accounts: Listing::default(),
             namespaces: scopes,
         };
         (watches, select_all(streams).boxed())
@@ -90,6 +98,7 @@ impl Watches {
         self.accesses
             .iter()
             .chain(&self.secrets)
+            .chain([&self.accounts])
             .all(|listing| listing.complete)
     }
 
@@ -102,6 +111,13 @@ impl Watches {
             }
             What::Secret(event) => {
                 take_over_secret(context, &mut self.secrets[told.scope], namespace, *event)
+            }
+            What::Account(event) => {
+                return take_over_account(context, &mut self.accounts, *event);
+            }
+            What::NoAccounts => {
+                self.accounts.complete = true;
+                Vec::new()
             }
             What::Trouble => Vec::new(),
         };
@@ -137,6 +153,46 @@ fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStrea
             ),
         })
         .boxed()
+}
+
+fn watch_accounts(api: Api<DeserializeGuard<DOAccount>>) -> ToldStream {
+    let config = watcher::Config::default().page_size(PAGE_SIZE);
+    let forbidden = Arc::new(AtomicBool::new(false));
+    let backoff = AccountBackoff {
+        forbidden: forbidden.clone(),
+        otherwise: SteadyBackoff::default(),
+    };
+    watcher::watcher(api, config)
+        .inspect(move |event| {
+            let refused = event.as_ref().err().and_then(status_code) == Some(403);
+            forbidden.store(refused, Ordering::Relaxed);
+        })
+        .backoff(backoff)
+        .map(|event| Told {
+            scope: 0,
+            what: event.map_or_else(
+                |error| match status_code(&error) {
+                    Some(code @ (403 | 404)) => {
+                        debug!(code, "DOAccounts are not served");
+                        What::NoAccounts
+                    }
+                    _ => trouble(&error, "DOAccount"),
+                },
+                |event| What::Account(Box::new(event)),
+            ),
+        })
+        .boxed()
+}
+
+/// The status code that the API server refused a watch with.
+fn status_code(error: &watcher::Error) -> Option<u16> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    }
 }
 
 fn trouble(error: &watcher::Error, kind: &str) -> What {
@@ -178,6 +234,33 @@ impl Backoff for SteadyBackoff {
     fn reset(&mut self) {}
 }
 
+/// How rarely a watch is asked for that is forbidden: who serves chosen namespaces alone may never be
+/// given the right.
+const FORBIDDEN_WAIT: Duration = Duration::from_secs(600);
+
+/// Waits like [`SteadyBackoff`], and long while the watch is forbidden.
+#[derive(Clone, Debug)]
+struct AccountBackoff {
+    forbidden: Arc<AtomicBool>,
+    otherwise: SteadyBackoff,
+}
+
+impl Iterator for AccountBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        if self.forbidden.load(Ordering::Relaxed) {
+            Some(FORBIDDEN_WAIT)
+        } else {
+            self.otherwise.next()
+        }
+    }
+}
+
+impl Backoff for AccountBackoff {
+    fn reset(&mut self) {}
+}
+
 /// Drops what no decision needs, so that the cache stays small.
 pub(super) fn strip(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
@@ -199,58 +282,53 @@ fn take_over_access(
         }
         Event::InitApply(access) => {
             let key = observe_access(context, access);
-            listing.seen.extend(key.iter().map(|(key, _)| key.clone()));
-            changed(key)
+            let (key, concerned) = key.unzip();
+            listing.seen.extend(key);
+            concerned.unwrap_or_default()
         }
-        Event::Apply(access) => changed(observe_access(context, access)),
+        Event::Apply(access) => observe_access(context, access)
+            .map(|(_, concerned)| concerned)
+            .unwrap_or_default(),
         Event::InitDone => {
             listing.complete = true;
             let seen = std::mem::take(&mut listing.seen);
-            context.caches().accesses.retain_listed(namespace, &seen)
+            context.caches().retain_listed_accesses(namespace, &seen)
         }
         Event::Delete(access) => {
             let Some((key, metadata)) = identity(&access) else {
                 return Vec::new();
             };
             let version = metadata.resource_version.clone().unwrap_or_default();
-            if context.caches().accesses.remove(&key, &version)
-                && let Some(uid) = &metadata.uid
-            {
+            let (gone, mut concerned) = context.caches().remove_access(&key, &version);
+            if gone && let Some(uid) = &metadata.uid {
                 context.memories.forget(uid);
             }
-            vec![key]
+            concerned.push(key);
+            concerned
         }
     }
 }
 
-fn changed(observed: Option<(ObjectKey, bool)>) -> Vec<ObjectKey> {
-    observed
-        .filter(|(_, changed)| *changed)
-        .map(|(key, _)| key)
-        .into_iter()
-        .collect()
-}
-
-/// Takes over an access. One that cannot be decoded is left out, and said to be: it disturbs no
-/// other.
+/// Takes over an access; says which accesses to look at. One that cannot be decoded is left out, and
+/// said to be: it disturbs no other.
 fn observe_access(
     context: &Context,
     access: DeserializeGuard<DOClusterAccess>,
-) -> Option<(ObjectKey, bool)> {
+) -> Option<(ObjectKey, Vec<ObjectKey>)> {
     let (key, metadata) = identity(&access)?;
-    match access.0 {
+    let (changed, mut concerned) = match access.0 {
         Ok(mut access) => {
             strip(&mut access.metadata);
-            let changed = context.caches().accesses.observe(&key, access);
-            Some((key, changed))
+            context.caches().observe_access(&key, access)
         }
         Err(invalid) => {
             warn!(access = %key, error = %invalid.error, "an access cannot be decoded and is not served: correct it, or upgrade the operator");
             let version = metadata.resource_version.unwrap_or_default();
-            let gone = context.caches().accesses.remove(&key, &version);
-            Some((key, gone))
+            context.caches().remove_access(&key, &version)
         }
-    }
+    };
+    concerned.extend(changed.then(|| key.clone()));
+    Some((key, concerned))
 }
 
 fn identity(access: &DeserializeGuard<DOClusterAccess>) -> Option<(ObjectKey, ObjectMeta)> {
@@ -260,6 +338,97 @@ fn identity(access: &DeserializeGuard<DOClusterAccess>) -> Option<(ObjectKey, Ob
     };
     let key = ObjectKey::new(metadata.namespace.as_deref()?, metadata.name.as_deref()?);
     Some((key, metadata.clone()))
+}
+
+fn take_over_account(
+    context: &Context,
+    listing: &mut Listing,
+    event: Event<DeserializeGuard<DOAccount>>,
+) -> Vec<Key> {
+    match event {
+        Event::Init => {
+            listing.seen.clear();
+            Vec::new()
+        }
+        Event::InitApply(account) | Event::Apply(account) => {
+            let Some(name) = account_name(&account) else {
+                return Vec::new();
+            };
+            let key = ObjectKey::new("", &name);
+            listing.seen.insert(key.clone());
+            observe_account(context, &key, account)
+        }
+        Event::InitDone => {
+            listing.complete = true;
+            let seen = std::mem::take(&mut listing.seen);
+            let gone = context.caches().accounts.retain_listed(None, &seen);
+            let concerned = gone.iter().flat_map(|key| account_gone(context, &key.name));
+            concerned.collect()
+        }
+        Event::Delete(account) => {
+            let (Some(name), Some(version)) = (account_name(&account), account.resource_version())
+            else {
+                return Vec::new();
+            };
+            let key = ObjectKey::new("", &name);
+            if context.caches().accounts.remove(&key, &version) {
+                account_gone(context, &name)
+            } else {
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn account_name(account: &DeserializeGuard<DOAccount>) -> Option<String> {
+    kube::Resource::meta(account).name.clone()
+}
+
+/// Takes over an account. One that cannot be decoded allows nothing.
+fn observe_account(
+    context: &Context,
+    key: &ObjectKey,
+    account: DeserializeGuard<DOAccount>,
+) -> Vec<Key> {
+    let version = account.resource_version().unwrap_or_default();
+    let mut account = match account.0 {
+        Ok(account) => account,
+        Err(invalid) => {
+            warn!(account = %key.name, error = %invalid.error, "a DOAccount cannot be decoded and is not served: correct it, or upgrade the operator");
+            context.caches().accounts.remove(key, &version);
+            return account_gone(context, &key.name);
+        }
+    };
+    strip(&mut account.metadata);
+    let mut caches = context.caches();
+    let before = caches.accounts.get(key);
+    let same = |before: &DOAccount| {
+        before.metadata.uid == account.metadata.uid && before.spec == account.spec
+    };
+    let unchanged = before.is_some_and(|before| same(&before));
+    if !caches.accounts.observe(key, account) || unchanged {
+        return Vec::new();
+    }
+    drop(caches);
+    let source = TokenSource::Account(key.name.clone());
+    context.tokens().keep(&source);
+    concerned_by_account(context, source)
+}
+
+fn account_gone(context: &Context, name: &str) -> Vec<Key> {
+    let source = TokenSource::Account(name.into());
+    context.tokens().drop_unused(&source);
+    concerned_by_account(context, source)
+}
+
+/// The account's token, and every access that names the account.
+fn concerned_by_account(context: &Context, source: TokenSource) -> Vec<Key> {
+    let users = match &source {
+        TokenSource::Account(name) => context.caches().users_of_account(name),
+        TokenSource::Secret(_) => Vec::new(),
+    };
+    let users = users.into_iter().map(Key::Access);
+    std::iter::once(Key::Token(source)).chain(users).collect()
 }
 
 fn take_over_secret(

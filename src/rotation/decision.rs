@@ -1,7 +1,10 @@
 //! What to do now.
 
 use super::Issue;
-use super::schedule::{EpochSeconds, MAX_SLEEP_SECONDS, Schedule, renew_at, spacing_seconds};
+use super::schedule::{
+    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, earliest_renewal, renew_at, repair_spacing_seconds,
+    spacing_seconds,
+};
 use crate::api::Reason;
 
 /// Unscheduled issues that an access may have within an hour.
@@ -130,17 +133,6 @@ pub struct HeldIssue {
     pub not_before: EpochSeconds,
 }
 
-/// Something that an issue would run into, found before anything is minted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
-    /// Why there can be no issue now.
-    pub reason: Reason,
-    /// What the sentence is about.
-    pub subject: Option<String>,
-    /// When to look again.
-    pub until: EpochSeconds,
-}
-
 /// What is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -150,6 +142,8 @@ pub struct Observed {
     pub obsolete: bool,
     /// The issue that one of those holds, where no output holds one: an output was renamed.
     pub former: Option<Issue>,
+    /// What is published does not hold all that the outputs which are to be written need.
+    pub incomplete: bool,
     /// A credential has been published at some time.
     pub ever_issued: bool,
     /// A credential in memory.
@@ -160,8 +154,11 @@ pub struct Observed {
     pub last_issue_at: Option<EpochSeconds>,
     /// When unscheduled issues began, the latest last.
     pub unscheduled: Vec<EpochSeconds>,
-    /// What an issue would run into.
-    pub obstacle: Option<Obstacle>,
+    /// When the outputs were repaired, as far as remembered, the latest last.
+    pub repairs: Vec<EpochSeconds>,
+    /// When a credential was issued that can be had without a mint: another access with the same
+    /// token, cluster and lifetime asked for it.
+    pub shared_at: Option<EpochSeconds>,
 }
 
 impl Observed {
@@ -321,9 +318,14 @@ fn due(
             IssueReason::First
         });
     };
+    let at_hand = |at: EpochSeconds| {
+        at > published.issued_at
+            && now >= earliest_renewal(wanted.schedule(), published.issued_at, published.expires_at)
+    };
+    let due = now >= wanted.renew_at(published) || observed.shared_at.is_some_and(at_hand);
     wanted
         .mismatch(published)
-        .or_else(|| (now >= wanted.renew_at(published)).then_some(IssueReason::Renewal))
+        .or_else(|| due.then_some(IssueReason::Renewal))
 }
 
 /// No issue is due: repair what is not as wanted, or sleep.
@@ -339,23 +341,58 @@ fn rest(
             OutputState::Intact { issue, as_wanted } => !as_wanted || Some(issue) != published,
             OutputState::Conflict { .. } | OutputState::Unsupported => false,
         });
-    let refused = observed
-        .outputs
-        .iter()
-        .any(|output| matches!(output, OutputState::Conflict { .. }));
+    let refused = in_conflict(observed);
+    let renewal = published.map(|issue| wanted.renew_at(issue));
     match backoff(wanted, observed, now) {
         Some(until) if broken || refused => Decision::Wait {
             until: wake(now, Some(until)),
         },
-        _ if broken => Decision::Repair,
+        _ if broken && observed.incomplete => {
+            let reason = IssueReason::Lost;
+            let limited = limit(wanted, observed, published, reason, now);
+            by(renewal, limited.unwrap_or(Decision::Issue(reason)))
+        }
+        _ if broken => by(renewal, repair(observed, now)),
         _ => Decision::Wait {
-            until: wake(now, published.map(|issue| wanted.renew_at(issue))),
+            until: wake(now, renewal),
         },
     }
 }
 
-/// What keeps a due issue from starting now: the retry rule, the spacing, the hourly limit, or
-/// something that it would run into.
+/// The same, decided again at the renewal at the latest: what is in the way of a repair is not in
+/// the way of that.
+fn by(renewal: Option<EpochSeconds>, decision: Decision) -> Decision {
+    match decision {
+        Decision::Refuse {
+            reason,
+            subject,
+            until,
+        } => Decision::Refuse {
+            reason,
+            subject,
+            until: renewal.map_or(until, |renewal| until.min(renewal)),
+        },
+        decision => decision,
+    }
+}
+
+/// Repairs what is broken, ever more rarely when that is in vain: somebody else writes the same
+/// fields, and two writers must not take turns for ever.
+fn repair(observed: &Observed, now: EpochSeconds) -> Decision {
+    let recent = |at: &&EpochSeconds| **at <= now && now - **at < HOUR_SECONDS;
+    let count = observed.repairs.iter().filter(recent).count();
+    let last = observed.repairs.iter().rfind(recent);
+    match last.map(|last| last + repair_spacing_seconds(count)) {
+        Some(until) if until > now => Decision::Refuse {
+            reason: Reason::SecretConflict,
+            subject: Some("Another writer changes the Secrets again and again".to_string()),
+            until: wake(now, Some(until)),
+        },
+        _ => Decision::Repair,
+    }
+}
+
+/// What keeps a due issue from starting now: the retry rule, the spacing, or the hourly limit.
 fn limit(
     wanted: &Wanted,
     observed: &Observed,
@@ -383,11 +420,7 @@ fn limit(
             until: wake(now, Some(until)),
         });
     }
-    observed.obstacle.as_ref().map(|obstacle| Decision::Refuse {
-        reason: obstacle.reason,
-        subject: obstacle.subject.clone(),
-        until: wake(now, Some(obstacle.until)),
-    })
+    None
 }
 
 fn backoff(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Option<EpochSeconds> {
@@ -395,8 +428,15 @@ fn backoff(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Option<Ep
         .failure
         .as_ref()
         .filter(|failure| failure.attempt == wanted.attempt())
+        // A conflict that is over is nothing to wait for.
+        .filter(|failure| failure.reason != Reason::SecretConflict || in_conflict(observed))
         .map(|failure| failure.retry_at)
         .filter(|retry_at| *retry_at > now)
+}
+
+fn in_conflict(observed: &Observed) -> bool {
+    let conflict = |output: &OutputState| matches!(output, OutputState::Conflict { .. });
+    observed.outputs.iter().any(conflict)
 }
 
 fn spacing(

@@ -34,18 +34,36 @@ pub fn renew_at(
     issued_at: EpochSeconds,
     expires_at: EpochSeconds,
 ) -> EpochSeconds {
+    let (latest, width) = window(schedule, issued_at, expires_at);
+    latest.saturating_sub(share(width, hash(schedule.uid, expires_at), HASHES))
+}
+
+/// The earliest instant that [`renew_at`] could have had with another UID: from then on a renewal
+/// that costs nothing is in time.
+#[must_use]
+pub fn earliest_renewal(
+    schedule: Schedule<'_>,
+    issued_at: EpochSeconds,
+    expires_at: EpochSeconds,
+) -> EpochSeconds {
+    let (latest, width) = window(schedule, issued_at, expires_at);
+    latest.saturating_sub(width)
+}
+
+/// The instants among which renewals are spread: the latest, and for how many seconds before it.
+fn window(
+    schedule: Schedule<'_>,
+    issued_at: EpochSeconds,
+    expires_at: EpochSeconds,
+) -> (EpochSeconds, i64) {
     let lifetime = expires_at.saturating_sub(issued_at).max(0);
     let longest_margin = share(lifetime, 4, 5);
     let (margin, jitter_percent) = match schedule.renew_before_seconds {
         Some(seconds) => (seconds.clamp(0, longest_margin), 5),
         None => (lifetime / 3, 10),
     };
-    let jitter = share(
-        share(lifetime, jitter_percent, 100),
-        hash(schedule.uid, expires_at),
-        HASHES,
-    );
-    expires_at.saturating_sub(margin).saturating_sub(jitter)
+    let width = share(lifetime, jitter_percent, 100);
+    (expires_at.saturating_sub(margin), width)
 }
 
 /// When to try again after a failure at `failed_at`: a tenth of what remains of the published
@@ -83,6 +101,19 @@ pub fn jittered(uid: &str, at: EpochSeconds, delay: i64) -> i64 {
 #[must_use]
 pub fn spacing_seconds(lifetime: i64) -> i64 {
     (lifetime / 20).max(SHORTEST_SPACING_SECONDS)
+}
+
+/// Repairs within an hour that may follow one another at once.
+const PROMPT_REPAIRS: usize = 3;
+
+/// Least time between the last of `repairs` within an hour and the next, in seconds: none at first,
+/// then 5 s, doubling to 600 s.
+#[must_use]
+pub(super) fn repair_spacing_seconds(repairs: usize) -> i64 {
+    match repairs.checked_sub(PROMPT_REPAIRS) {
+        None => 0,
+        Some(more) => (SHORTEST_RETRY_SECONDS << more.min(7)).min(LONGEST_RETRY_SECONDS),
+    }
 }
 
 /// Number of values of [`hash`].

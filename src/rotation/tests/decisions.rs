@@ -113,7 +113,11 @@ fn observeds() -> impl Strategy<Value = Observed> {
         prop::option::weighted(0.4, failures()),
         prop::option::of(0..2 * WEEK),
         prop::collection::vec(0..2 * HOUR, 0..9),
-        prop::option::weighted(0.2, instants()),
+        (
+            prop::bool::weighted(0.3),
+            prop::collection::vec(-60..2 * HOUR, 0..16),
+            prop::option::weighted(0.3, instants()),
+        ),
     )
         .prop_map(
             |(
@@ -125,15 +129,18 @@ fn observeds() -> impl Strategy<Value = Observed> {
                 failure,
                 last_issue,
                 unscheduled,
-                obstacle,
+                (incomplete, repairs, shared_at),
             )| {
-                let mut unscheduled: Vec<_> =
-                    unscheduled.into_iter().map(|ago| NOW - ago).collect();
-                unscheduled.sort_unstable();
+                let instants = |agos: Vec<i64>| {
+                    let mut instants: Vec<_> = agos.into_iter().map(|ago| NOW - ago).collect();
+                    instants.sort_unstable();
+                    instants
+                };
                 Observed {
                     outputs,
                     obsolete: obsolete || former.is_some(),
                     former,
+                    incomplete,
                     ever_issued,
                     held: held.map(|(issue, wait)| HeldIssue {
                         issue,
@@ -141,12 +148,9 @@ fn observeds() -> impl Strategy<Value = Observed> {
                     }),
                     failure,
                     last_issue_at: last_issue.map(|ago| NOW - ago),
-                    unscheduled,
-                    obstacle: obstacle.map(|until| Obstacle {
-                        reason: Reason::ClusterNotReady,
-                        subject: None,
-                        until,
-                    }),
+                    unscheduled: instants(unscheduled),
+                    repairs: instants(repairs),
+                    shared_at,
                 }
             },
         )
@@ -195,7 +199,15 @@ proptest! {
         wanted in wanteds(), observed in observeds(), share in 0.0..1.0_f64,
     ) {
         let first = decide(&wanted, &observed, NOW);
-        if let Some(planned) = until(&first) {
+        // What can be had without a mint is taken as soon as its window opens; and a repair may
+        // follow sooner, once earlier ones are an hour old.
+        let is_limited_repair = |decision: &Decision| {
+            matches!(decision, Decision::Refuse { subject: Some(_), .. })
+        };
+        if observed.shared_at.is_none()
+            && !is_limited_repair(&first)
+            && let Some(planned) = until(&first)
+        {
             #[expect(clippy::cast_possible_truncation, reason = "at most 600")]
             let slept = ((planned - NOW - 1) as f64 * share) as i64;
             for woken_at in [NOW + slept, planned - 1] {
@@ -218,6 +230,11 @@ proptest! {
         let first = decide(&wanted, &observed, NOW);
         let again = decide(&wanted, &observed, NOW + later);
         match first {
+            // What is written cannot be completed, and becomes due: that keeps its distance.
+            Decision::Issue(IssueReason::Lost) if observed.published().is_some() => prop_assert!(
+                matches!(again, Decision::Issue(_) | Decision::Wait { .. }),
+                "{:?} became {:?}", first, again
+            ),
             Decision::Issue(_) => prop_assert_eq!(again, first),
             // What was to be written, or repaired from, may have become due meanwhile.
             Decision::Publish | Decision::Repair => prop_assert!(
@@ -233,9 +250,13 @@ proptest! {
         wanted in wanteds(), observed in observeds(),
     ) {
         let wanted = Wanted { suspend: false, ..wanted };
-        let unhindered = Observed { held: None, failure: None, obstacle: None, ..observed };
-        if let (Decision::Wait { until }, Some(published)) =
-            (decide(&wanted, &unhindered, NOW), unhindered.published())
+        let unhindered = Observed { held: None, failure: None, ..observed };
+        let all_refused = unhindered.outputs.iter().all(|output| {
+            matches!(output, OutputState::Conflict { .. } | OutputState::Unsupported)
+        });
+        if !all_refused
+            && let (Some(until), Some(published)) =
+                (until(&decide(&wanted, &unhindered, NOW)), unhindered.published())
         {
             let last = unhindered.last_issue_at.unwrap_or(i64::MIN).max(published.issued_at);
             let spaced = last + spacing_seconds(published.expires_at - published.issued_at);
@@ -247,6 +268,8 @@ proptest! {
     fn nothing_is_issued_while_what_is_published_is_current(
         wanted in wanteds(), observed in observeds(),
     ) {
+        // But for what cannot be written from it, and what costs nothing.
+        let observed = Observed { incomplete: false, shared_at: None, ..observed };
         if is_current(&wanted, &observed, NOW) {
             let decision = decide(&wanted, &observed, NOW);
             prop_assert!(!matches!(decision, Decision::Issue(_)), "{:?}", decision);
@@ -254,7 +277,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_issued_while_suspended_or_told_to_wait_or_refused_everywhere(
+    fn nothing_is_issued_while_suspended_or_refused_everywhere_or_before_its_retry(
         wanted in wanteds(), observed in observeds(),
     ) {
         let refused_everywhere = observed.outputs.iter().all(|output| {
@@ -262,7 +285,6 @@ proptest! {
         });
         if wanted.suspend
             || refused_everywhere
-            || observed.obstacle.is_some()
             || backoff(&wanted, &observed, NOW).is_some()
         {
             let decision = decide(&wanted, &observed, NOW);
@@ -280,7 +302,6 @@ proptest! {
             failure: None,
             last_issue_at: None,
             unscheduled: Vec::new(),
-            obstacle: None,
             ..observed
         };
         // Spacing counts from the published issue, too.
@@ -333,6 +354,94 @@ proptest! {
             named(decide(&wanted, &observed, NOW)),
             named(decide(&wanted, &reversed, NOW))
         );
+    }
+}
+
+/// Whether something is to be written of what is published.
+fn has_work(observed: &Observed) -> bool {
+    let published = observed.published();
+    observed.obsolete
+        || observed.outputs.iter().any(|output| match output {
+            OutputState::Missing | OutputState::Damaged => true,
+            OutputState::Intact { issue, as_wanted } => !as_wanted || Some(issue) != published,
+            OutputState::Conflict { .. } | OutputState::Unsupported => false,
+        })
+}
+
+/// Whether another access's credential comes in time.
+fn can_share(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> bool {
+    let schedule = Schedule {
+        uid: &wanted.uid,
+        renew_before_seconds: wanted.renew_before_seconds,
+    };
+    observed.published().zip(observed.shared_at).is_some_and(|(issue, at)| {
+        at > issue.issued_at && now >= earliest_renewal(schedule, issue.issued_at, issue.expires_at)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_lacks_something_is_issued_again_only_where_something_is_to_be_written(
+        wanted in wanteds(), observed in observeds(),
+    ) {
+        let observed = Observed { incomplete: true, held: None, shared_at: None, ..observed };
+        let decision = decide(&wanted, &observed, NOW);
+        if is_current(&wanted, &observed, NOW) {
+            prop_assert_ne!(&decision, &Decision::Repair);
+            if matches!(decision, Decision::Issue(_)) {
+                prop_assert_eq!(decision, Decision::Issue(IssueReason::Lost));
+                prop_assert!(has_work(&observed));
+            }
+        }
+    }
+
+    #[test]
+    fn another_accesss_credential_is_taken_within_the_window_and_never_an_older_one(
+        wanted in wanteds(), observed in observeds(),
+    ) {
+        let observed = Observed { incomplete: false, held: None, failure: None, ..observed };
+        if is_current(&wanted, &observed, NOW) {
+            let decision = decide(&wanted, &observed, NOW);
+            if !can_share(&wanted, &observed, NOW) {
+                prop_assert!(!matches!(decision, Decision::Issue(_)), "{:?}", decision);
+            }
+            let alone = Observed { shared_at: None, ..observed };
+            let unlimited = Observed { last_issue_at: None, ..alone.clone() };
+            let at = NOW - 1;
+            let shared = Observed { shared_at: Some(at), ..unlimited };
+            let writable = alone.outputs.iter().any(|output| {
+                !matches!(output, OutputState::Conflict { .. } | OutputState::Unsupported)
+            });
+            let spaced = alone.published().is_some_and(|issue| {
+                issue.issued_at + spacing_seconds(issue.expires_at - issue.issued_at) > NOW
+            });
+            if !wanted.suspend && writable && !spaced && can_share(&wanted, &shared, NOW) {
+                prop_assert_eq!(
+                    decide(&wanted, &shared, NOW),
+                    Decision::Issue(IssueReason::Renewal)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn repairs_do_not_change_what_is_decided_of_an_issue(
+        wanted in wanteds(), observed in observeds(),
+    ) {
+        let never_repaired = Observed { repairs: Vec::new(), ..observed.clone() };
+        let unlimited = decide(&wanted, &never_repaired, NOW);
+        let decision = decide(&wanted, &observed, NOW);
+        if unlimited == Decision::Repair {
+            let is_limited = matches!(
+                decision,
+                Decision::Refuse { reason: Reason::SecretConflict, subject: Some(_), .. }
+            );
+            prop_assert!(is_limited || decision == Decision::Repair, "{:?}", decision);
+        } else {
+            prop_assert_eq!(decision, unlimited);
+        }
     }
 }
 
@@ -638,31 +747,83 @@ fn a_refused_output_alone_is_nothing_to_repair() {
 }
 
 #[test]
-fn an_obstacle_keeps_an_issue_from_being_made_and_says_when_to_look_again() {
-    let obstacle = Obstacle {
-        reason: Reason::ClusterNotReady,
-        subject: Some("Cluster a".to_string()),
-        until: NOW + 60,
+fn what_cannot_be_written_from_what_is_published_is_issued() {
+    let wanted = wanted();
+    let issue = issue_of(&wanted, NOW, WEEK);
+    let edited = OutputState::Intact {
+        issue: issue.clone(),
+        as_wanted: false,
     };
-    let observed = Observed {
-        obstacle: Some(obstacle),
-        ..nothing()
-    };
-    let expected = Decision::Refuse {
-        reason: Reason::ClusterNotReady,
-        subject: Some("Cluster a".to_string()),
-        until: NOW + 60,
-    };
-    assert_eq!(decide(&wanted(), &observed, NOW), expected);
-    // Nothing is due: nothing is in the way.
-    let current = Observed {
-        obstacle: observed.obstacle,
-        ..published(&issue_of(&wanted(), NOW, WEEK))
+    for broken in [OutputState::Missing, OutputState::Damaged, edited] {
+        let mut observed = published(&issue);
+        observed.outputs.push(broken);
+        observed.incomplete = true;
+        assert_eq!(
+            decide(&wanted, &observed, NOW),
+            Decision::Issue(IssueReason::Lost)
+        );
+    }
+    // Nothing is to be written: nobody misses what is not there.
+    let whole = Observed {
+        incomplete: true,
+        ..published(&issue)
     };
     assert_eq!(
-        decide(&wanted(), &current, NOW),
+        decide(&wanted, &whole, NOW),
         Decision::Wait { until: NOW + 600 }
     );
+}
+
+/// A credential that another access asked for a second ago.
+fn shared() -> Option<EpochSeconds> {
+    Some(NOW - 1)
+}
+
+#[test]
+fn a_credential_at_hand_is_taken_from_the_first_instant_of_the_window_on() {
+    for renew_before_seconds in [None, Some(HOUR)] {
+        let wanted = Wanted {
+            renew_before_seconds,
+            ..wanted()
+        };
+        let schedule = Schedule {
+            uid: &wanted.uid,
+            renew_before_seconds,
+        };
+        // Of 1,000 s that are left, the window takes so many.
+        let opens = earliest_renewal(schedule, 0, WEEK);
+        for (age, taken) in [(opens - 1, false), (opens, true)] {
+            let observed = Observed {
+                shared_at: shared(),
+                ..published(&issue_of(&wanted, NOW - age, WEEK))
+            };
+            let decision = decide(&wanted, &observed, NOW);
+            let expected = Decision::Issue(IssueReason::Renewal);
+            assert_eq!(decision == expected, taken, "{age}: {decision:?}");
+            // Without it there is time yet.
+            let alone = Observed {
+                shared_at: None,
+                ..observed
+            };
+            assert!(matches!(decide(&wanted, &alone, NOW), Decision::Wait { .. }));
+        }
+    }
+}
+
+#[test]
+fn a_credential_at_hand_that_is_no_younger_than_the_published_one_is_not_taken() {
+    let wanted = wanted();
+    let issue = issue_of(&wanted, NOW - 30, 60);
+    for (at, taken) in [(issue.issued_at - 1, false), (issue.issued_at, false), (issue.issued_at + 1, true)] {
+        let observed = Observed {
+            shared_at: Some(at),
+            ..published(&issue)
+        };
+        let now = wanted.renew_at(&issue) - 1;
+        let decision = decide(&wanted, &observed, now);
+        let expected = Decision::Issue(IssueReason::Renewal);
+        assert_eq!(decision == expected, taken, "{decision:?}");
+    }
 }
 
 #[test]

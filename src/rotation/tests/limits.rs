@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::Reason;
+use crate::rotation::schedule::repair_spacing_seconds;
 
 /// Instants at which an access whose Secret vanishes as soon as it is written was issued for, woken
 /// at every instant that was asked for and every `wake_every` seconds besides.
@@ -162,6 +163,136 @@ fn an_issue_that_seems_to_lie_in_the_future_keeps_no_distance() {
     assert_eq!(
         decide(&wanted, &observed, NOW),
         Decision::Issue(IssueReason::Renewal)
+    );
+}
+
+/// An output that somebody else keeps changing, with these repairs behind it.
+fn fought_over(wanted: &Wanted, repairs: Vec<EpochSeconds>) -> Observed {
+    let issue = issue_of(wanted, NOW, WEEK);
+    Observed {
+        outputs: vec![OutputState::Intact {
+            issue: issue.clone(),
+            as_wanted: false,
+        }],
+        repairs,
+        ..published(&issue)
+    }
+}
+
+/// When the next repair may come, after `count` of them, all of them now.
+fn next_repair(count: usize) -> EpochSeconds {
+    let wanted = wanted();
+    let observed = fought_over(&wanted, vec![NOW; count]);
+    let mut now = NOW;
+    while let Decision::Refuse { reason, until, .. } = decide(&wanted, &observed, now) {
+        assert_eq!(reason, Reason::SecretConflict);
+        now = until;
+    }
+    assert_eq!(decide(&wanted, &observed, now), Decision::Repair);
+    now - NOW
+}
+
+#[test]
+fn three_repairs_follow_at_once_and_then_ever_more_rarely_down_to_one_in_ten_minutes() {
+    let spacings: Vec<_> = (0..13).map(next_repair).collect();
+    assert_eq!(
+        spacings,
+        [0, 0, 0, 5, 10, 20, 40, 80, 160, 320, 600, 600, 600]
+    );
+    assert_eq!(repair_spacing_seconds(usize::MAX), 600);
+}
+
+#[test]
+fn repairs_count_for_an_hour_and_those_of_a_clock_that_was_set_back_do_not() {
+    let wanted = wanted();
+    let refused = |repairs: Vec<EpochSeconds>| {
+        let decision = decide(&wanted, &fought_over(&wanted, repairs), NOW);
+        assert!(matches!(decision, Decision::Refuse { .. } | Decision::Repair));
+        decision != Decision::Repair
+    };
+    assert!(refused(vec![NOW - HOUR + 1, NOW - 4, NOW - 4]));
+    assert!(!refused(vec![NOW - HOUR, NOW - 4, NOW - 4]));
+    assert!(!refused(vec![NOW - HOUR + 1, NOW - 5, NOW - 5]));
+    assert!(!refused(vec![NOW + 1; 9]));
+    // The others still do.
+    assert!(refused(vec![NOW, NOW, NOW, NOW + 600]));
+    assert!(!refused(vec![NOW - 5, NOW - 5, NOW - 5, NOW + 600]));
+}
+
+#[test]
+fn two_writers_take_turns_no_more_than_sixteen_times_in_any_hour() {
+    let wanted = wanted();
+    let mut repaired = Vec::new();
+    let mut now = NOW;
+    while now < NOW + 24 * HOUR {
+        match decide(&wanted, &fought_over(&wanted, repaired.clone()), now) {
+            Decision::Repair => {
+                repaired.push(now);
+                now += 1;
+            }
+            Decision::Refuse { until, .. } => now = until,
+            // The credential's own life goes on meanwhile; here it is as young as ever.
+            decision => panic!("{decision:?}"),
+        }
+    }
+    // That many are remembered.
+    for hour in repaired.windows(17) {
+        assert!(hour[16] - hour[0] >= HOUR);
+    }
+    let count = repaired.len();
+    assert!((24 * 6..24 * 12).contains(&count), "{count} in a day");
+}
+
+#[test]
+fn who_repairs_in_vain_still_renews_in_time() {
+    let wanted = wanted();
+    // Lives for less than the distance that repairs keep.
+    let issue = issue_of(&wanted, NOW, 60);
+    let observed = Observed {
+        outputs: vec![OutputState::Intact {
+            issue: issue.clone(),
+            as_wanted: false,
+        }],
+        repairs: vec![NOW; 12],
+        ..published(&issue)
+    };
+    let renew_at = wanted.renew_at(&issue);
+    let decision = decide(&wanted, &observed, NOW);
+    assert_eq!(until(&decision), Some(renew_at), "{decision:?}");
+    assert_eq!(
+        decide(&wanted, &observed, renew_at),
+        Decision::Issue(IssueReason::Renewal)
+    );
+}
+
+#[test]
+fn what_cannot_be_completed_is_issued_under_the_hourly_limit_and_still_renewed_in_time() {
+    let wanted = wanted();
+    let issue = issue_of(&wanted, NOW, 60);
+    let observed = Observed {
+        outputs: vec![intact(&issue), OutputState::Missing],
+        incomplete: true,
+        unscheduled: vec![NOW; 6],
+        ..published(&issue)
+    };
+    let renew_at = wanted.renew_at(&issue);
+    let refused = Decision::Refuse {
+        reason: Reason::IssueLimitReached,
+        subject: None,
+        until: renew_at,
+    };
+    assert_eq!(decide(&wanted, &observed, NOW), refused);
+    assert_eq!(
+        decide(&wanted, &observed, renew_at),
+        Decision::Issue(IssueReason::Renewal)
+    );
+    let five = Observed {
+        unscheduled: vec![NOW; 5],
+        ..observed
+    };
+    assert_eq!(
+        decide(&wanted, &five, NOW),
+        Decision::Issue(IssueReason::Lost)
     );
 }
 

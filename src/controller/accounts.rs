@@ -1,0 +1,136 @@
+//! `DOAccount`s: who may use which, and what their status says. The API token behind one is looked
+//! after like any other ([`super::tend`]).
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tracing::{debug, info, warn};
+
+use super::context::Context;
+use super::key::{ObjectKey, SecretKey, TokenSource};
+use super::kubernetes::ApiErrorKind;
+use crate::api::{ConditionType, DOAccount, DOAccountStatus, Reason};
+use crate::rotation::EpochSeconds;
+use crate::status::{Finding, time};
+
+/// How soon a status that could not be written is tried again, in seconds.
+const STATUS_RETRY_SECONDS: i64 = 10;
+
+/// The Secret that holds the token of the account; `None` where there is no such account.
+#[must_use]
+pub(super) fn secret_of(context: &Context, name: &str) -> Option<SecretKey> {
+    let account = context.caches().account(name)?;
+    let reference = &account.spec.token_secret_ref;
+    Some(SecretKey {
+        namespace: context.operator_namespace.clone(),
+        name: reference.name.as_str().into(),
+        key: reference.key.as_str().into(),
+    })
+}
+
+/// The account, for an access of `namespace`.
+///
+/// # Errors
+/// Why the access may not use it.
+pub(super) fn admit(
+    context: &Context,
+    name: &str,
+    namespace: &str,
+) -> Result<Arc<DOAccount>, Finding> {
+    let account = context.caches().account(name);
+    match account {
+        None => Err(finding(name, Reason::AccountNotFound)),
+        Some(account) if account.spec.allows_namespace(namespace) => Ok(account),
+        Some(_) => Err(finding(name, Reason::NotAllowed)),
+    }
+}
+
+/// What a failure of the account means to an access that uses it.
+#[must_use]
+pub(super) fn finding(name: &str, reason: Reason) -> Finding {
+    Finding {
+        subject: Some(format!("DOAccount {name}")),
+        ..Finding::of(reason)
+    }
+}
+
+/// Writes the status of the account where it differs from the one that is there. Returns when to try
+/// again if it could not be written.
+pub(super) async fn report(
+    context: &Context,
+    name: &str,
+    now: EpochSeconds,
+) -> Option<EpochSeconds> {
+    let account = context.caches().account(name)?;
+    let reason = verdict(context, &TokenSource::Account(name.into()))?;
+    let status = status(&account, reason, now);
+    if account.status.as_ref() == Some(&status) {
+        return None;
+    }
+    match context
+        .kubernetes
+        .apply_account_status(&account, &status)
+        .await
+    {
+        Ok(mut written) => {
+            info!(
+                account = name,
+                reason = reason.as_str(),
+                "the DOAccount was checked"
+            );
+            super::watch::strip(&mut written.metadata);
+            let key = ObjectKey::new("", name);
+            context.caches().accounts.observe(&key, written);
+            None
+        }
+        // It was deleted, or deleted and made again: the watch tells.
+        Err(error) if matches!(error.kind, ApiErrorKind::Conflict | ApiErrorKind::NotFound) => {
+            debug!(%error, "the status belongs to an account that is gone");
+            None
+        }
+        Err(error) => {
+            warn!(account = name, %error, "the status of a DOAccount could not be written");
+            Some(now + STATUS_RETRY_SECONDS)
+        }
+    }
+}
+
+/// What is known of the token; `None` while that is being found out.
+fn verdict(context: &Context, source: &TokenSource) -> Option<Reason> {
+    let mut tokens = context.tokens();
+    let held = tokens.source_mut(source)?.held.as_ref()?;
+    if let Err(reason) = held {
+        return Some(*reason);
+    }
+    let account = tokens.account(source)?;
+    match account.gate.closed() {
+        Some(_) if account.gate.is_suspected() => None,
+        Some((reason, _)) => Some(reason),
+        None => account.clusters.as_ref().map(|_| Reason::Usable),
+    }
+}
+
+fn status(account: &DOAccount, reason: Reason, now: EpochSeconds) -> DOAccountStatus {
+    let usable = reason == Reason::Usable;
+    let word = if usable { "True" } else { "False" };
+    let kind = ConditionType::Ready.as_str();
+    let before = account.status.iter().flat_map(|status| &status.conditions);
+    let unchanged = before
+        .into_iter()
+        .find(|condition| condition.type_ == kind && condition.status == word);
+    let generation = account.metadata.generation;
+    DOAccountStatus {
+        observed_generation: generation,
+        conditions: vec![Condition {
+            type_: kind.to_string(),
+            status: word.to_string(),
+            reason: reason.as_str().to_string(),
+            message: reason.sentence().to_string(),
+            observed_generation: generation,
+            last_transition_time: unchanged.map_or_else(
+                || time(now),
+                |condition| condition.last_transition_time.clone(),
+            ),
+        }],
+    }
+}

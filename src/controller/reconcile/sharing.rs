@@ -1,0 +1,137 @@
+//! Issues that several accesses can use: waiting for one, taking it over, offering it.
+
+use super::super::context::Context;
+use super::super::key::Key;
+use super::super::memory::Draft;
+use super::super::observe::Observation;
+use super::super::shared::SharedKey;
+use super::Run;
+use crate::api::DOClusterAccess;
+use crate::digitalocean::TokenFingerprint;
+use crate::rotation::{EpochSeconds, IssueReason};
+
+impl Run<'_> {
+    pub(super) fn shared_key(&self) -> SharedKey {
+        let cluster_id = self.subject.wanted.cluster_id.clone();
+        SharedKey {
+            cluster_id: cluster_id.unwrap_or_default(),
+            expiry_seconds: self.subject.access.spec.effective_expiry_seconds(),
+        }
+    }
+
+    pub(super) fn shared_at(&self) -> Option<EpochSeconds> {
+        let tokens = self.context.tokens();
+        let account = tokens.account(&self.subject.source)?;
+        account.shared.issued_at(&self.shared_key(), self.now)
+    }
+
+    /// Whether another access mints what this one needs: its end wakes this one.
+    pub(super) fn awaits_shared(&self, reason: IssueReason) -> bool {
+        let key = self.shared_key();
+        let mut tokens = self.context.tokens();
+        let account = tokens.account_mut(&self.subject.source);
+        may_share(reason)
+            && account.is_some_and(|account| account.shared.wait(&key, &self.subject.key))
+    }
+
+    /// Puts what another access had minted a moment ago into `draft`, unless what is published is
+    /// newer, or the access was made later: a namesake inherits nothing.
+    pub(super) fn complete_from_shared(
+        &self,
+        key: &SharedKey,
+        draft: &mut Draft,
+        found: &Observation,
+    ) {
+        let summary = found.summary(&self.subject, self.memory);
+        let published = summary.published().map(|issue| issue.issued_at);
+        let created = self.subject.access.metadata.creation_timestamp.as_ref();
+        let created = created.map_or(EpochSeconds::MAX, |time| time.0.as_second());
+        let in_time = |at| at >= created && published.is_none_or(|published| at > published);
+        if self.shared_at().is_some_and(in_time)
+            && let Some(account) = self.context.tokens().account_mut(&self.subject.source)
+        {
+            account.shared.complete(key, draft, self.now);
+        }
+    }
+
+    /// Lets others have what was minted, and wakes those who may want it.
+    pub(super) fn offer(&self, key: &SharedKey, minted: &Draft) {
+        let mut tokens = self.context.tokens();
+        let Some(account) = tokens.account_mut(&self.subject.source) else {
+            return;
+        };
+        account.shared.offer(key, minted);
+        let sharing = tokens.sharing(&self.subject.source);
+        let users: Vec<_> = sharing
+            .iter()
+            .flat_map(|source| tokens.users(source))
+            .collect();
+        drop(tokens);
+        let caches = self.context.caches();
+        let alike: Vec<_> = users
+            .into_iter()
+            .filter(|user| *user != self.subject.key)
+            .filter(|user| {
+                caches
+                    .accesses
+                    .get(user)
+                    .is_some_and(|access| wants(&access, key))
+            })
+            .collect();
+        drop(caches);
+        for user in alike {
+            self.context.wake(Key::Access(user));
+        }
+    }
+}
+
+/// Takes the mark of a mint under way back, and wakes those who waited for it.
+pub(super) struct Minting<'a> {
+    context: &'a Context,
+    token: TokenFingerprint,
+    key: SharedKey,
+}
+
+pub(super) fn begin_minting<'a>(
+    context: &'a Context,
+    token: TokenFingerprint,
+    key: &SharedKey,
+    now: EpochSeconds,
+) -> Minting<'a> {
+    if let Some(account) = context.tokens().account_of(token) {
+        account.shared.begin(key, now);
+    }
+    Minting {
+        context,
+        token,
+        key: key.clone(),
+    }
+}
+
+impl Drop for Minting<'_> {
+    fn drop(&mut self) {
+        let mut tokens = self.context.tokens();
+        let account = tokens.account_of(self.token);
+        let waiting = account.map(|account| account.shared.end(&self.key));
+        drop(tokens);
+        for user in waiting.into_iter().flatten() {
+            self.context.wake(Key::Access(user));
+        }
+    }
+}
+
+/// Whether a credential that was issued for another access, a moment before, answers this one, too. Who
+/// asked for another one wants one that is newer than the request, and what was lost or rejected must
+/// not come back.
+pub(super) fn may_share(reason: IssueReason) -> bool {
+    matches!(reason, IssueReason::First | IssueReason::Renewal)
+}
+
+/// Whether `access` has the cluster and the lifetime of `key`.
+fn wants(access: &DOClusterAccess, key: &SharedKey) -> bool {
+    let status = access.status.as_ref();
+    let cluster = status.and_then(|status| status.cluster.as_ref());
+    let id = cluster.and_then(|cluster| cluster.id.as_ref());
+    id.is_some_and(|id| id.eq_ignore_ascii_case(&key.cluster_id))
+        && access.spec.effective_expiry_seconds() == key.expiry_seconds
+}
