@@ -5,12 +5,14 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 CARGO_DENY_VERSION := 0.20.2
-CRD := crds/doclusteraccesses.yaml
+GENERATED := crds deploy charts docs/reference
 
 include testbed/tools.mk
 include charts/charts.mk
 include testbed/demo.mk
 include testbed/clients.mk
+include testbed/consumers.mk
+include testbed/documentation.mk
 include testbed/bench.mk
 
 .PHONY: help test test-rust test-clients lint lint-rust lint-dependencies generate check-generated
@@ -21,7 +23,7 @@ help: ## list the commands
 test: test-rust test-go test-clients chart ## every test; the demo is the last of them
 	@ONCE=1 $(MAKE) --no-print-directory demo
 
-test-rust: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm need-cargo ## the tests in Rust, on a real API server
+test-rust: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm .tools/crds need-cargo ## the tests in Rust, on a real API server
 	cargo test --workspace --locked
 
 lint: lint-rust lint-go lint-dependencies ## formats, lints, licences and sources of dependencies
@@ -38,14 +40,13 @@ lint-dependencies: .tools/bin/cargo-deny ## cargo-deny: licences, bans, sources
 	@echo "building cargo-deny $(CARGO_DENY_VERSION), which takes about 5 minutes"
 	@cargo install --quiet --locked --root .tools --version $(CARGO_DENY_VERSION) cargo-deny
 
-generate: need-cargo ## write everything that is generated: crds/, deploy/
-	@mkdir -p $(dir $(CRD))
-	@cargo run --quiet --locked -- crd > $(CRD).new
-	@mv $(CRD).new $(CRD)
+generate: need-cargo ## write everything that is generated: crds/, docs/reference/, deploy/
+	@cargo run --quiet --locked --example generate
 	@$(MAKE) --no-print-directory generate-deploy
 
 check-generated: generate ## fail when a generated file is not what is committed
-	@git diff --exit-code -- crds deploy charts || \
+	@git diff --exit-code -- $(GENERATED) && \
+	    test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
 	    { echo 'generated files are not current: run `make generate` and commit' >&2; exit 1; }
 
 .PHONY: need-cargo

@@ -1,4 +1,4 @@
-"""The chart's version, the CustomResourceDefinitions, the notes, and the documents that show our resources."""
+"""The chart's version, the CustomResourceDefinitions, and the notes."""
 
 import copy
 import os
@@ -11,7 +11,6 @@ from conftest import CHART, NAMESPACE, RELEASE, ROOT, helm, of_kind, render, the
 
 KUBECONFORM = os.environ.get("KUBECONFORM", str(ROOT / ".tools" / "bin" / "kubeconform"))
 SCHEMAS = os.environ.get("SCHEMAS", str(ROOT / ".tools" / "schemas"))
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), CHART / "README.md"])
 KEEP = {"helm.sh/resource-policy": "keep"}
 
 
@@ -43,12 +42,6 @@ def notes(values=None):
     return answer.stdout.partition("NOTES:\n")[2]
 
 
-def our_resources(text):
-    """Every YAML block of a Markdown text that holds one of our resources."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [block for block in blocks if re.search(r"^apiVersion: doclusteraccess\.dev/", block, re.MULTILINE)]
-
-
 def test_the_chart_installs_the_operator_of_its_own_version():
     manifest = (ROOT / "Cargo.toml").read_text()
     version = re.search(r'^\[workspace\.package\]\nversion = "(.+)"', manifest, re.MULTILINE).group(1)
@@ -75,21 +68,29 @@ def test_the_definitions_can_be_left_to_somebody_else():
     assert of_kind(render({"crds": {"install": False}}), "CustomResourceDefinition") == []
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_resource_that_a_document_shows_is_valid(path):
-    resources = our_resources(path.read_text())
-    if resources:
-        conforms("---\n".join(resources))
+MISSPELT = [
+    (
+        "DOClusterAccess",
+        {"cluster": {"name": "prod"}, "tokenSecretReference": {"name": "digitalocean"}},
+        "tokenSecretReference",
+    ),
+    (
+        "DOAccount",
+        {"tokenSecretRef": {"name": "digitalocean"}, "allowedNamespace": ["team-a"]},
+        "allowedNamespace",
+    ),
+]
 
 
-def test_a_resource_with_a_misspelt_field_does_not_conform():
+@pytest.mark.parametrize(("kind", "spec", "field"), MISSPELT, ids=[kind for kind, _, _ in MISSPELT])
+def test_a_resource_with_a_misspelt_field_does_not_conform(kind, spec, field):
     wrong = {
         "apiVersion": "doclusteraccess.dev/v1alpha1",
-        "kind": "DOClusterAccess",
+        "kind": kind,
         "metadata": {"name": "prod"},
-        "spec": {"cluster": {"name": "prod"}, "tokenSecretReference": {"name": "digitalocean"}},
+        "spec": spec,
     }
-    with pytest.raises(AssertionError, match="tokenSecretReference"):
+    with pytest.raises(AssertionError, match=f"'{field}' not allowed"):
         conforms(yaml.safe_dump(wrong))
 
 
@@ -110,6 +111,14 @@ def test_the_notes_use_a_namespace_that_is_served():
     narrowed = notes({"watchNamespaces": ["team-a", "team-b"]})
     assert "kubectl -n team-a get doca" in narrowed
     assert "default" not in narrowed
+
+
+def test_the_notes_say_whether_accounts_are_served():
+    unserved = "DOAccount objects are not served"
+    watched = {"watchNamespaces": ["team-a"]}
+    assert unserved in notes(watched)
+    assert unserved not in notes(watched | {"rbac": {"accounts": True}})
+    assert unserved not in notes()
 
 
 def test_the_notes_say_when_nothing_will_be_renewed():

@@ -31,6 +31,7 @@ REFUSED = {
     "no workers": ({"workers": 0}, "/workers"),
     "a log format that does not exist": ({"log": {"format": "xml"}}, "/log/format"),
     "a namespace in capitals": ({"watchNamespaces": ["Team-A"]}, "/watchNamespaces/0"),
+    "accounts as text": ({"rbac": {"accounts": "true"}}, "/rbac/accounts"),
     "a namespace twice": ({"watchNamespaces": ["a", "a"]}, "/watchNamespaces"),
     "a pull policy that does not exist": ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
     "an image without repository": ({"image": {"repository": ""}}, "/image/repository"),

@@ -17,6 +17,7 @@ def test_the_defaults_render_exactly_what_the_operator_needs(defaults):
     assert sorted((o["kind"], o["metadata"]["name"]) for o in defaults) == [
         ("ClusterRole", RELEASE),
         ("ClusterRoleBinding", RELEASE),
+        ("CustomResourceDefinition", "doaccounts.doclusteraccess.dev"),
         ("CustomResourceDefinition", "doclusteraccesses.doclusteraccess.dev"),
         ("Deployment", RELEASE),
         ("Role", f"{RELEASE}-leader-election"),

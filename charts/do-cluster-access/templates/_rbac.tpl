@@ -19,6 +19,21 @@ each watched one. The two variants share this list and cannot drift apart.
   verbs: [create]
 {{- end }}
 
+{{/* What it may do to accounts, which are cluster-scoped: no Role can grant it. */}}
+{{- define "do-cluster-access.accountRules" -}}
+- apiGroups: [doclusteraccess.dev]
+  resources: [doaccounts]
+  verbs: [list, watch]
+- apiGroups: [doclusteraccess.dev]
+  resources: [doaccounts/status]
+  verbs: [patch]
+{{- end }}
+
+{{/* The name of the roles for accounts beside the watched namespaces. */}}
+{{- define "do-cluster-access.accountsName" -}}
+{{- printf "%s-accounts" (include "do-cluster-access.fullname" . | trunc 54 | trimSuffix "-") -}}
+{{- end }}
+
 {{/* The one subject of every binding. */}}
 {{- define "do-cluster-access.subjects" -}}
 - kind: ServiceAccount
