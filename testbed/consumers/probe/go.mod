@@ -1,0 +1,3 @@
+module doclusteraccess.dev/testbed/consumers/probe
+
+go 1.25.0
