@@ -43,12 +43,6 @@ impl Kubeconfig {
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
-
-    /// The credential that it holds, without the rest.
-    #[must_use]
-    pub fn into_credential(self) -> Credential {
-        self.credential
-    }
 }
 
 impl ContextName {

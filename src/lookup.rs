@@ -15,7 +15,7 @@ pub enum Permission<'a> {
 impl Permission<'_> {
     /// Whether this cluster may be accessed.
     #[must_use]
-    pub fn allows(&self, id: &str, name: &str) -> bool {
+    pub fn allows(self, id: &str, name: &str) -> bool {
         match self {
             Self::Everything => true,
             Self::Account(account) => account.allows_cluster(id, name),
@@ -24,14 +24,14 @@ impl Permission<'_> {
 
     /// Whether the cluster with this id may be accessed, whatever its name.
     #[must_use]
-    pub fn allows_id(&self, id: &str) -> bool {
+    pub fn allows_id(self, id: &str) -> bool {
         match self {
             Self::Everything => true,
             Self::Account(account) => account.allows_cluster_id(id),
         }
     }
 
-    fn allows_name(&self, name: &str) -> bool {
+    fn allows_name(self, name: &str) -> bool {
         match self {
             Self::Everything => true,
             Self::Account(account) => account.allows_cluster_name(name),
@@ -280,5 +280,82 @@ mod tests {
             look_up(&name("a"), Some("2"), &clusters, permission),
             Lookup::NotAllowed
         );
+    }
+    fn id(id: &str) -> ClusterReference {
+        ClusterReference {
+            name: None,
+            id: Some(id.to_string()),
+        }
+    }
+
+    #[test]
+    fn an_id_leads_to_its_cluster_in_upper_or_lower_case_where_that_is_allowed() {
+        let clusters = [cluster("ab", "prod-a"), cluster("cd", "secret")];
+        let found = |place: usize| Lookup::Found(&clusters[place]);
+        let all = Permission::Everything;
+        assert_eq!(look_up(&id("CD"), None, &clusters, all), found(1));
+        let by_glob = account(serde_json::json!({"names": ["prod-*"]}));
+        let by_id = account(serde_json::json!({"ids": ["CD"]}));
+        for (account, reference, expected) in [
+            (&by_glob, "AB", found(0)),
+            (&by_glob, "cd", Lookup::NotAllowed),
+            (&by_id, "ab", Lookup::NotAllowed),
+            (&by_id, "cd", found(1)),
+        ] {
+            let permission = Permission::Account(account);
+            assert_eq!(
+                look_up(&id(reference), None, &clusters, permission),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_pinned_cluster_whose_new_name_is_not_allowed_is_not_allowed_any_more() {
+        let clusters = [cluster("1", "secret"), cluster("2", "prod-a")];
+        let by_name = account(serde_json::json!({"names": ["prod-*"]}));
+        let permission = Permission::Account(&by_name);
+        let look_up = |permission| look_up(&name("prod-a"), Some("1"), &clusters, permission);
+        assert_eq!(look_up(permission), Lookup::NotAllowed);
+        let by_id = account(serde_json::json!({"names": ["prod-*"], "ids": ["1"]}));
+        let permission = Permission::Account(&by_id);
+        assert_eq!(look_up(permission), Lookup::Found(&clusters[0]));
+    }
+
+    #[test]
+    fn a_cluster_is_allowed_by_id_or_name_and_without_an_account_always() {
+        let account = account(serde_json::json!({"names": ["prod-*"], "ids": ["1"]}));
+        let permission = Permission::Account(&account);
+        for (id, name, allowed) in [
+            ("1", "secret", true),
+            ("2", "prod-a", true),
+            ("2", "secret", false),
+        ] {
+            assert_eq!(permission.allows(id, name), allowed, "{id} {name}");
+            assert!(Permission::Everything.allows(id, name));
+        }
+        assert!(permission.allows_id("1"));
+        assert!(!permission.allows_id("2"), "its name decides");
+        assert!(Permission::Everything.allows_id("2"));
+    }
+
+    #[test]
+    fn what_status_says_of_a_cluster_leaves_out_what_is_not_known() {
+        let known = Cluster {
+            endpoint: Some("https://a".to_string()),
+            version: "1.36".to_string(),
+            ..cluster("1", "a")
+        };
+        let text = |text: &str| Some(text.to_string());
+        let expected = ClusterStatus {
+            id: text("1"),
+            name: text("a"),
+            region: text("nyc1"),
+            version: text("1.36"),
+            state: text("running"),
+            endpoint: text("https://a"),
+        };
+        assert_eq!(facts(&known), expected);
+        assert_eq!(facts(&cluster("1", "a")).version, None);
     }
 }

@@ -12,7 +12,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT_EXPIRY_SECONDS, DEFAULT_OUTPUT_SUFFIX};
+use super::{DEFAULT_EXPIRY_SECONDS, DEFAULT_OUTPUT_SUFFIX, DEFAULT_TOKEN_KEY};
 
 /// Keeps the credential of one DigitalOcean Kubernetes cluster fresh in one or more Secrets.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,7 +203,7 @@ pub struct SecretKeyReference {
 }
 
 fn default_token_key() -> String {
-    "access-token".to_string()
+    DEFAULT_TOKEN_KEY.to_string()
 }
 
 /// Where the kubeconfig comes from.

@@ -28,6 +28,9 @@ pub const DEFAULT_ACCOUNT: &str = "default";
 /// Lifetime asked for when `spec.expirySeconds` is absent, in seconds: DigitalOcean's own default.
 pub const DEFAULT_EXPIRY_SECONDS: i64 = 604_800;
 
+/// Key of the API token in its Secret where none is named.
+pub const DEFAULT_TOKEN_KEY: &str = "access-token";
+
 /// Behind the name of an access, names the Secret of an access without `spec.outputs`.
 pub const DEFAULT_OUTPUT_SUFFIX: &str = "-kubeconfig";
 

@@ -208,7 +208,7 @@ impl Reason {
             Self::FormatNotSupported => stalling("FormatNotSupported", SpecChange, "This output format is not available here: choose another format"),
             Self::CredentialRejected => failure("CredentialRejected", Access, "The cluster rejected the new credential, so it was not published: it is tried again"),
             Self::VerificationUnreachable => failure("Unreachable", Access, "The cluster could not be asked about the new credential, and verification is Required: make it reachable, or set verification to WhenReachable"),
-            Self::SecretConflict => stalling("SecretConflict", Access, "A Secret of that name exists and does not belong to this access: delete it, choose another secretName, or set adopt to true"),
+            Self::SecretConflict => stalling("SecretConflict", Access, "The Secret is not this access's own, or somebody else keeps changing it: delete it, choose another secretName, set adopt to true, or stop the other writer"),
             Self::SecretWriteFailed => failure("SecretWriteFailed", Access, "The API server did not take the Secret: the issued credential is kept and written when it does"),
             Self::IssueLimitReached => failure("IssueLimitReached", Access, "A credential had to be issued anew too often within an hour: find out what deletes or edits the Secret, or spoils the answers; it goes on within the hour"),
             Self::Accepted => row("Accepted", Verified, True, "The cluster accepted the published credential"),

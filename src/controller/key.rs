@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::api::DEFAULT_TOKEN_KEY;
+
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
@@ -50,11 +52,19 @@ pub enum TokenSource {
 }
 
 impl fmt::Display for TokenSource {
-    /// The label `account` of metrics: the DOAccount, or namespace/secret.
+    /// The label `account` of metrics: the DOAccount, or namespace/secret, with the key where it is an
+    /// unusual one.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(name) => formatter.write_str(name),
-            Self::Secret(secret) => write!(formatter, "{}/{}", secret.namespace, secret.name),
+            Self::Secret(secret) => {
+                write!(formatter, "{}/{}", secret.namespace, secret.name)?;
+                if *secret.key == *DEFAULT_TOKEN_KEY {
+                    Ok(())
+                } else {
+                    write!(formatter, "/{}", secret.key)
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::subject::Subject;
-use crate::api::{ClusterStatus, Output, Reason};
+use crate::api::{ClusterStatus, DOClusterAccessStatus, Output, Reason};
 use crate::digitalocean::IssuedCredential;
 use crate::kubeconfig::Kubeconfig;
 use crate::outputs::{Facts, FoundMetadata, Material};
@@ -142,18 +142,31 @@ impl Memory {
         let attempt = subject.wanted.attempt();
         match &self.unsupported {
             Some((known, names)) => *known == attempt && names.contains(&output.secret_name),
-            None => subject.access.status.as_ref().is_some_and(|status| {
-                let unsupported = Reason::FormatNotSupported.as_str();
-                status.observed_generation == Some(subject.wanted.generation)
-                    && status.outputs.is_empty()
-                    && status.last_rotate_request == subject.wanted.rotate
-                    && status
-                        .conditions
-                        .iter()
-                        .any(|condition| condition.reason == unsupported)
-            }),
+            None => told_of_unsupported(subject).is_some_and(|status| status.outputs.is_empty()),
         }
     }
+
+    /// Whether `output`, which is not there, may be one that the credential has no form for: it was not
+    /// written before a restart, and status tells of such. Nothing is to be minted to find that out.
+    #[must_use]
+    pub(super) fn may_be_unsupported(&self, subject: &Subject, output: &Output) -> bool {
+        let status = told_of_unsupported(subject).filter(|_| self.unsupported.is_none());
+        status.is_some_and(|status| {
+            let mut written = status.outputs.iter();
+            written.all(|written| written.secret_name != output.secret_name)
+        })
+    }
+}
+
+/// Status, where it tells of an output of the present spec that the credential has no form for.
+fn told_of_unsupported(subject: &Subject) -> Option<&DOClusterAccessStatus> {
+    let unsupported = Reason::FormatNotSupported.as_str();
+    let status = subject.access.status.as_ref()?;
+    let mut conditions = status.conditions.iter();
+    let told = status.observed_generation == Some(subject.wanted.generation)
+        && status.last_rotate_request == subject.wanted.rotate
+        && conditions.any(|condition| condition.reason == unsupported);
+    told.then_some(status)
 }
 
 fn remember(times: &mut Vec<EpochSeconds>, at: EpochSeconds) {

@@ -116,7 +116,8 @@ impl Observation {
             .iter()
             .zip(&self.outputs)
             .any(|(output, place)| match &place.state {
-                OutputState::Missing | OutputState::Damaged => true,
+                OutputState::Missing => !memory.may_be_unsupported(subject, output),
+                OutputState::Damaged => true,
                 OutputState::Intact { issue, as_wanted } => {
                     let outdated = Some(issue) != published;
                     outdated || (!as_wanted && !place.can_be_relabelled(subject, output))
@@ -300,9 +301,8 @@ async fn read_former(
     };
     let same_issue = found.iter().filter(|(other, _)| other == issue);
     let parts = same_issue.map(|(_, parts)| parts.clone()).reduce(Parts::or);
-    let enough = |parts: &Parts| {
-        published.is_some() || parts.clone().into_material(issue.clone()).is_some()
-    };
+    let enough =
+        |parts: &Parts| published.is_some() || parts.clone().into_material(issue.clone()).is_some();
     Ok(parts.filter(enough).map(|parts| Former {
         issue: issue.clone(),
         parts: Some(parts),
@@ -379,8 +379,13 @@ impl View<'_> {
             let going = Some("being deleted".to_string());
             return (OutputState::Conflict { passing: true }, going);
         }
-        if !metadata.belongs_to(&self.subject.wanted.uid) {
-            return self.foreign(output, metadata);
+        let uid = &self.subject.wanted.uid;
+        if !metadata.belongs_to(uid) {
+            return match self.living_owner(metadata) {
+                // Our owner reference says whose it is when somebody edited the annotation that does.
+                None if metadata.owner_uid.as_ref() == Some(uid) => (OutputState::Damaged, None),
+                _ => self.foreign(output, metadata),
+            };
         }
         let state = match &metadata.marks {
             None => OutputState::Damaged,
@@ -394,18 +399,30 @@ impl View<'_> {
 
     /// A Secret that is not ours. What belongs to an access that exists is never taken over.
     fn foreign(&self, output: &Output, metadata: &FoundMetadata) -> (OutputState, Option<String>) {
-        let namespace = &self.subject.key.namespace;
-        let exists = |uid: &String| self.caches.access_exists(namespace, uid);
-        if metadata.access_uid.as_ref().is_some_and(exists) {
-            let owner = metadata.access_name().unwrap_or_default();
+        if let Some(owner) = self.living_owner(metadata) {
             let owned = format!("that of DOClusterAccess {owner}");
             return (OutputState::Conflict { passing: false }, Some(owned));
         }
-        let orphan = metadata.owner_uid.as_ref().is_some_and(|uid| !exists(uid));
+        let orphan = metadata
+            .owner_uid
+            .as_ref()
+            .is_some_and(|uid| !self.exists(uid));
         if output.adopt && !orphan {
             return self.claim(output, |other| other.adopt);
         }
         (OutputState::Conflict { passing: orphan }, None)
+    }
+
+    /// Name of the access that a Secret belongs to, where that exists.
+    fn living_owner<'a>(&self, metadata: &'a FoundMetadata) -> Option<&'a str> {
+        let uid = metadata.access_uid.as_ref()?;
+        self.exists(uid)
+            .then(|| metadata.access_name().unwrap_or_default())
+    }
+
+    fn exists(&self, access_uid: &str) -> bool {
+        let namespace = &self.subject.key.namespace;
+        self.caches.access_exists(namespace, access_uid)
     }
 
     /// A Secret that this access may have, unless an older one names it in an output that `could` have
@@ -445,7 +462,10 @@ pub(super) fn accepted(
     let places = subject.outputs.iter().zip(&found.outputs);
     places
         .filter_map(|(output, place)| {
-            let OutputState::Intact { as_wanted: true, .. } = place.state else {
+            let OutputState::Intact {
+                as_wanted: true, ..
+            } = place.state
+            else {
                 return None;
             };
             let metadata = place.metadata.as_ref()?;
@@ -456,3 +476,6 @@ pub(super) fn accepted(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

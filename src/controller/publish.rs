@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::context::Context;
+use super::key::Key;
 use super::kubernetes::{ApiError, ApiErrorKind};
 use super::observe::{FoundOutput, Observation};
 use super::subject::Subject;
@@ -83,8 +84,12 @@ fn plan(
     if let Some(desired) = relabelled {
         return Plan::Write(Box::new(desired));
     }
-    let Some((material, facts)) = material.zip(facts) else {
+    let Some(facts) = facts else {
         return Plan::Nothing;
+    };
+    // What could only be written from more than is published has been issued for, or has no form.
+    let Some(material) = material else {
+        return Plan::Unsupported;
     };
     let source = Source {
         output,
@@ -199,7 +204,10 @@ async fn remove(
             .kubernetes
             .update_secret(&released, &found.metadata)
             .await?;
-        context.caches().observe_secret(metadata);
+        let concerned = context.caches().observe_secret(metadata);
+        for other in concerned.into_iter().filter(|key| *key != subject.key) {
+            context.wake(Key::Access(other));
+        }
         info!(
             secret = secret.name,
             "released a Secret that is no longer an output"

@@ -41,6 +41,7 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<Epoc
         now,
         account: None,
         refusal: None,
+        may_be_renamed: false,
         finding: None,
         verification: None,
         cluster: None,
@@ -61,6 +62,8 @@ struct Run<'a> {
     account: Option<Arc<DOAccount>>,
     /// Why there is no token for this access, or not for this cluster.
     refusal: Option<Finding>,
+    /// The cluster was refused by a list that is old: if an issue is due, a new one is asked for.
+    may_be_renamed: bool,
     /// Why the attempt ended as it did, where that is not the recorded failure.
     finding: Option<Finding>,
     verification: Option<Verification>,
@@ -117,11 +120,16 @@ impl Run<'_> {
                 let until = self.fail(&found, reason, subject, ends_at, false);
                 self.settle(&found, until).await
             }
+            // It was issued when that was still allowed.
+            Decision::Publish if self.refusal.is_some() => {
+                let view = self.token();
+                self.wait_for_token(&found, view).await
+            }
             Decision::Publish => self.publish_held(found).await,
             Decision::Repair => self.repair(found).await,
             Decision::Issue(reason) => {
                 match token.map_or_else(|| self.token(), TokenView::Usable) {
-                    TokenView::Usable(token) => self.issue(reason, found, token).await,
+                    TokenView::Usable(token) => Box::pin(self.issue(reason, found, token)).await,
                     view => self.wait_for_token(&found, view).await,
                 }
             }

@@ -160,6 +160,7 @@ fn watch_accounts(api: Api<DeserializeGuard<DOAccount>>) -> ToldStream {
     let forbidden = Arc::new(AtomicBool::new(false));
     let backoff = AccountBackoff {
         forbidden: forbidden.clone(),
+        refusals: 0,
         otherwise: SteadyBackoff::default(),
     };
     watcher::watcher(api, config)
@@ -189,8 +190,8 @@ fn status_code(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
-        watcher::Error::WatchError(status) => Some(status.code),
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status.code),
         _ => None,
     }
 }
@@ -237,11 +238,16 @@ impl Backoff for SteadyBackoff {
 /// How rarely a watch is asked for that is forbidden: who serves chosen namespaces alone may never be
 /// given the right.
 const FORBIDDEN_WAIT: Duration = Duration::from_secs(600);
+/// Refusals after which it is asked again sooner: an API server that has just started refuses everybody
+/// for a moment.
+const SOON_AFTER_REFUSALS: u32 = 2;
 
 /// Waits like [`SteadyBackoff`], and long while the watch is forbidden.
 #[derive(Clone, Debug)]
 struct AccountBackoff {
     forbidden: Arc<AtomicBool>,
+    /// Refusals in a row.
+    refusals: u32,
     otherwise: SteadyBackoff,
 }
 
@@ -249,11 +255,17 @@ impl Iterator for AccountBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        if self.forbidden.load(Ordering::Relaxed) {
-            Some(FORBIDDEN_WAIT)
-        } else {
-            self.otherwise.next()
+        if !self.forbidden.load(Ordering::Relaxed) {
+            self.refusals = 0;
+            return self.otherwise.next();
         }
+        self.refusals += 1;
+        let soon = self.refusals <= SOON_AFTER_REFUSALS;
+        Some(if soon {
+            FORBIDDEN_WAIT / 20
+        } else {
+            FORBIDDEN_WAIT
+        })
     }
 }
 

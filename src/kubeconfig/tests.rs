@@ -40,7 +40,7 @@ fn digitaloceans_document_is_read() {
     let kubeconfig = parse(&sound()).expect("sound");
     assert_eq!(kubeconfig.context(), "do-nyc1-prod");
     assert_eq!(kubeconfig.credential(), &token_credential());
-    assert_eq!(kubeconfig.into_credential(), token_credential());
+    assert_eq!(*kubeconfig.credential(), token_credential());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_client_certificate_is_read() {
             .expose_secret(),
     );
     let kubeconfig = parse(&document(CLUSTER, &user)).expect("sound");
-    assert_eq!(Ok(kubeconfig.into_credential()), encoded.decode());
+    assert_eq!(Ok(kubeconfig.credential().clone()), encoded.decode());
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Format for ArgoCD {
             token: config.bearer_token.map(SecretString::from),
         }
         .decode();
-        decoded.map_or_else(|_| Parts::default(), Parts::of_credential)
+        decoded.map_or_else(|_| Parts::default(), |credential| Parts::of_credential(&credential))
     }
 
     /// Argo CD, which writes the Secret when somebody invalidates its cache of the cluster, writes the

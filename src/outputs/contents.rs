@@ -47,7 +47,7 @@ pub struct Parts {
 impl Parts {
     /// The parts of a credential.
     #[must_use]
-    pub fn of_credential(credential: Credential) -> Self {
+    pub fn of_credential(credential: &Credential) -> Self {
         Self {
             server: Some(credential.server().to_string()),
             certificate_authority_pem: Some(credential.certificate_authority_pem().to_string()),
@@ -61,7 +61,7 @@ impl Parts {
     pub fn of_material(material: &Material) -> Self {
         Self {
             kubeconfig: material.kubeconfig.clone(),
-            ..Self::of_credential(material.credential.clone())
+            ..Self::of_credential(&material.credential)
         }
     }
 
@@ -94,7 +94,7 @@ impl Parts {
         let whole = document
             .as_ref()
             .and_then(|document| kubeconfig::parse(document.expose_secret()).ok())
-            .map(|kubeconfig| Self::of_credential(kubeconfig.into_credential()));
+            .map(|kubeconfig| Self::of_credential(kubeconfig.credential()));
         let parts = self.or(whole.unwrap_or_default());
         let credential = Credential::new(
             parts.server?,

@@ -117,7 +117,7 @@ fn is_label_name(name: &str) -> bool {
 fn is_label_value(value: &str) -> bool {
     let ends = [value.bytes().next(), value.bytes().next_back()];
     value.len() <= 63
-        && ends.iter().flatten().all(|end| end.is_ascii_alphanumeric())
+        && ends.iter().flatten().all(u8::is_ascii_alphanumeric)
         && value
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -83,8 +84,10 @@ fn token_material() -> Material {
     material(token_credential())
 }
 
+/// One for all: a key takes its time.
 fn certificate_material() -> Material {
-    material(certificate_credential())
+    static MATERIAL: LazyLock<Material> = LazyLock::new(|| material(certificate_credential()));
+    MATERIAL.clone()
 }
 
 fn materials() -> [Material; 2] {

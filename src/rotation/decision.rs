@@ -124,6 +124,14 @@ pub enum OutputState {
     },
 }
 
+impl OutputState {
+    /// Whether it cannot be written until a user changes something.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Unsupported)
+    }
+}
+
 /// A credential that is in memory and not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldIssue {
@@ -335,13 +343,13 @@ fn rest(
     published: Option<&Issue>,
     now: EpochSeconds,
 ) -> Decision {
-    let broken = observed.obsolete
+    let refused = in_conflict(observed);
+    let broken = observed.obsolete && !any_refused(observed)
         || observed.outputs.iter().any(|output| match output {
             OutputState::Missing | OutputState::Damaged => true,
             OutputState::Intact { issue, as_wanted } => !as_wanted || Some(issue) != published,
             OutputState::Conflict { .. } | OutputState::Unsupported => false,
         });
-    let refused = in_conflict(observed);
     let renewal = published.map(|issue| wanted.renew_at(issue));
     match backoff(wanted, observed, now) {
         Some(until) if broken || refused => Decision::Wait {
@@ -432,6 +440,11 @@ fn backoff(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Option<Ep
         .filter(|failure| failure.reason != Reason::SecretConflict || in_conflict(observed))
         .map(|failure| failure.retry_at)
         .filter(|retry_at| *retry_at > now)
+}
+
+/// Whether an output cannot be written, so that what it is to replace must stay.
+fn any_refused(observed: &Observed) -> bool {
+    observed.outputs.iter().any(OutputState::is_refused)
 }
 
 fn in_conflict(observed: &Observed) -> bool {

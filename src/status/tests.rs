@@ -433,7 +433,7 @@ fn a_subject_stands_in_front_of_the_sentence() {
     assert!(
         finding
             .message()
-            .starts_with("Secret prod: A Secret of that name")
+            .starts_with("Secret prod: The Secret is not")
     );
     assert_eq!(
         Finding::of(Reason::SecretConflict).message(),

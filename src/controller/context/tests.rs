@@ -119,7 +119,11 @@ fn the_older_of_two_claimants_gets_a_secret_and_of_equal_age_the_one_with_the_le
         let older_than = |access| caches.older_claimant(access, &key("x"), |_| true);
         assert_eq!(older_than(&second).as_deref(), older, "{ages:?} {uids:?}");
         // Exactly one of them gets it.
-        let other = if older.is_some() { None } else { Some("second") };
+        let other = if older.is_some() {
+            None
+        } else {
+            Some("second")
+        };
         assert_eq!(older_than(&first).as_deref(), other, "{ages:?} {uids:?}");
     }
 }
@@ -318,7 +322,11 @@ fn secrets_that_a_list_no_longer_holds_go_and_wake_the_same() {
     caches.observe_secret(secret("x", Some(("a", "1")), "5"));
     caches.observe_secret(secret("y", Some(("a", "1")), "5"));
     let listed = BTreeSet::from([key("y")]);
-    assert!(caches.retain_listed_secrets(Some("team-b"), &listed).is_empty());
+    assert!(
+        caches
+            .retain_listed_secrets(Some("team-b"), &listed)
+            .is_empty()
+    );
     let concerned = caches.retain_listed_secrets(None, &listed);
     let concerned: BTreeSet<_> = concerned.into_iter().collect();
     assert_eq!(concerned, keys(&["a", "b"]).into_iter().collect());
@@ -335,9 +343,17 @@ fn the_users_of_an_account_are_those_that_name_it_or_by_default() {
     with_token.spec = serde_json::from_value(token).unwrap();
     let mut elsewhere = named.clone();
     elsewhere.metadata.namespace = Some("team-b".to_string());
-    let caches = caches(&[named, with_token, access("default", "3", 3, None), elsewhere]);
+    let caches = caches(&[
+        named,
+        with_token,
+        access("default", "3", 3, None),
+        elsewhere,
+    ]);
     let elsewhere = ObjectKey::new("team-b", "named");
-    assert_eq!(caches.users_of_account("production"), [key("named"), elsewhere]);
+    assert_eq!(
+        caches.users_of_account("production"),
+        [key("named"), elsewhere]
+    );
     assert_eq!(caches.users_of_account("default"), keys(&["default"]));
     assert!(caches.users_of_account("none").is_empty());
 }

@@ -84,7 +84,9 @@ fn with(status: DOClusterAccessStatus) -> DOClusterAccess {
 fn after_a_restart_status_tells_what_is_unsupported() {
     assert!(is_unsupported_after_a_restart(with(status())));
     assert!(!is_unsupported_after_a_restart(access()), "no status yet");
-    assert!(!is_unsupported_after_a_restart(with(DOClusterAccessStatus::default())));
+    assert!(!is_unsupported_after_a_restart(with(
+        DOClusterAccessStatus::default()
+    )));
 }
 
 #[test]
@@ -105,13 +107,19 @@ fn status_of_another_spec_another_failure_or_something_written_tells_nothing() {
         ..status()
     };
     for status in [other_generation, other_reason, something_written] {
-        assert!(!is_unsupported_after_a_restart(with(status.clone())), "{status:?}");
+        assert!(
+            !is_unsupported_after_a_restart(with(status.clone())),
+            "{status:?}"
+        );
     }
 }
 
 #[test]
 fn a_rotation_that_status_has_not_seen_is_tried_once() {
-    assert!(!is_unsupported_after_a_restart(rotated(with(status()), "1")));
+    assert!(!is_unsupported_after_a_restart(rotated(
+        with(status()),
+        "1"
+    )));
     let seen = DOClusterAccessStatus {
         last_rotate_request: Some("1".to_string()),
         ..status()

@@ -66,10 +66,8 @@ impl Run<'_> {
             }
             Lookup::NotAllowed if !self.may_be_too_new() => {
                 self.refuse_cluster();
-                if self.newer_list_may_allow() && self.list_is_older_than(LIST_FRESH_SECONDS) {
-                    // It may have been renamed since: looked into where an issue is due.
-                    self.refusal = None;
-                }
+                self.may_be_renamed =
+                    self.newer_list_may_allow() && self.list_is_older_than(LIST_FRESH_SECONDS);
             }
             Lookup::NotListed { .. }
             | Lookup::NotAllowed
@@ -87,6 +85,7 @@ impl Run<'_> {
             return;
         }
         self.refusal = None;
+        self.may_be_renamed = false;
         self.finding = None;
         self.cluster = None;
         self.subject.forget_facts();

@@ -37,10 +37,12 @@ impl Run<'_> {
         };
         let mut draft = self.take_draft(&cluster);
         let shared = self.shared_key();
-        if may_share(reason) && self.awaits_shared(reason) {
+        let user = may_share(reason).then_some(&self.subject.key);
+        let fingerprint = token.token.fingerprint();
+        let Some(minting) = begin_minting(self.context, fingerprint, &shared, user) else {
             self.memory.draft = Some(draft);
             return self.now + MAX_SLEEP_SECONDS;
-        }
+        };
         if may_share(reason) {
             self.complete_from_shared(&shared, &mut draft, &found);
         }
@@ -49,7 +51,6 @@ impl Run<'_> {
             return back;
         }
         let mints = issue::missing_calls(&self.subject, &draft) > 0;
-        let minting = begin_minting(self.context, token.token.fingerprint(), &shared, self.now);
         self.finding = None;
         let after_loss = self
             .memory

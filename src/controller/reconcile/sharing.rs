@@ -1,7 +1,7 @@
 //! Issues that several accesses can use: waiting for one, taking it over, offering it.
 
 use super::super::context::Context;
-use super::super::key::Key;
+use super::super::key::{Key, ObjectKey};
 use super::super::memory::Draft;
 use super::super::observe::Observation;
 use super::super::shared::SharedKey;
@@ -22,7 +22,8 @@ impl Run<'_> {
     pub(super) fn shared_at(&self) -> Option<EpochSeconds> {
         let tokens = self.context.tokens();
         let account = tokens.account(&self.subject.source)?;
-        account.shared.issued_at(&self.shared_key(), self.now)
+        let now = present(self.context);
+        account.shared.issued_at(&self.shared_key(), now)
     }
 
     /// Whether another access mints what this one needs: its end wakes this one.
@@ -50,7 +51,7 @@ impl Run<'_> {
         if self.shared_at().is_some_and(in_time)
             && let Some(account) = self.context.tokens().account_mut(&self.subject.source)
         {
-            account.shared.complete(key, draft, self.now);
+            account.shared.complete(key, draft, present(self.context));
         }
     }
 
@@ -85,6 +86,12 @@ impl Run<'_> {
     }
 }
 
+/// The time now, not that at which the run began: what another run asked for in between would look as if
+/// the clock had been set back.
+fn present(context: &Context) -> EpochSeconds {
+    context.clock.now_seconds()
+}
+
 /// Takes the mark of a mint under way back, and wakes those who waited for it.
 pub(super) struct Minting<'a> {
     context: &'a Context,
@@ -92,20 +99,25 @@ pub(super) struct Minting<'a> {
     key: SharedKey,
 }
 
+/// `None` where another access mints what `user` can share: its end wakes that. Of several that come at
+/// one instant, one mints.
 pub(super) fn begin_minting<'a>(
     context: &'a Context,
     token: TokenFingerprint,
     key: &SharedKey,
-    now: EpochSeconds,
-) -> Minting<'a> {
+    user: Option<&ObjectKey>,
+) -> Option<Minting<'a>> {
     if let Some(account) = context.tokens().account_of(token) {
-        account.shared.begin(key, now);
+        if user.is_some_and(|user| account.shared.wait(key, user)) {
+            return None;
+        }
+        account.shared.begin(key, present(context));
     }
-    Minting {
+    Some(Minting {
         context,
         token,
         key: key.clone(),
-    }
+    })
 }
 
 impl Drop for Minting<'_> {

@@ -54,7 +54,7 @@ impl Run<'_> {
     }
 
     pub(super) fn token(&self) -> TokenView {
-        if self.refusal.is_some() {
+        if self.refusal.is_some() && !self.may_be_renamed {
             // Whatever changes that wakes the access.
             return TokenView::Blocked {
                 reason: Reason::NotAllowed,

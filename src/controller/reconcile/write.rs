@@ -93,8 +93,12 @@ impl Run<'_> {
         mut found: Observation,
         failure: Option<WriteFailure>,
     ) -> EpochSeconds {
+        // What an output replaces that cannot be written is still in use.
+        let replaced = !found.outputs.iter().any(|place| place.state.is_refused());
         let failure = match failure {
-            None => publish::remove_obsolete(self.context, &self.subject, &mut found).await,
+            None if replaced => {
+                publish::remove_obsolete(self.context, &self.subject, &mut found).await
+            }
             failure => failure,
         };
         self.note_unsupported(&found);

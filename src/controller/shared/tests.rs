@@ -63,13 +63,23 @@ fn draft(credentials: Option<EpochSeconds>, kubeconfig: Option<EpochSeconds>) ->
 /// When what a draft holds was asked for.
 fn held(draft: &Draft) -> (Option<EpochSeconds>, Option<EpochSeconds>) {
     (
-        draft.credentials.as_ref().map(|minted| minted.expiry.requested_at),
-        draft.kubeconfig.as_ref().map(|minted| minted.expiry.requested_at),
+        draft
+            .credentials
+            .as_ref()
+            .map(|minted| minted.expiry.requested_at),
+        draft
+            .kubeconfig
+            .as_ref()
+            .map(|minted| minted.expiry.requested_at),
     )
 }
 
 /// What somebody who has nothing gets for `key` at `now`.
-fn had(issues: &mut SharedIssues, key: &SharedKey, now: EpochSeconds) -> (Option<i64>, Option<i64>) {
+fn had(
+    issues: &mut SharedIssues,
+    key: &SharedKey,
+    now: EpochSeconds,
+) -> (Option<i64>, Option<i64>) {
     let mut nothing = draft(None, None);
     issues.complete(key, &mut nothing, now);
     held(&nothing)
@@ -108,8 +118,15 @@ fn what_was_minted_can_be_had_for_the_same_cluster_and_lifetime_alone() {
     issues.offer(&key(), &draft(Some(NOW), Some(NOW + 1)));
     issues.end(&key());
     assert_eq!(issues.issued_at(&key(), NOW + 2), Some(NOW));
-    assert_eq!(had(&mut issues, &key(), NOW + 2), (Some(NOW), Some(NOW + 1)));
-    assert_eq!(had(&mut issues, &key(), NOW + 2), (Some(NOW), Some(NOW + 1)), "by all");
+    assert_eq!(
+        had(&mut issues, &key(), NOW + 2),
+        (Some(NOW), Some(NOW + 1))
+    );
+    assert_eq!(
+        had(&mut issues, &key(), NOW + 2),
+        (Some(NOW), Some(NOW + 1)),
+        "by all"
+    );
     for other in other_keys() {
         assert_eq!(issues.issued_at(&other, NOW + 2), None);
         assert_eq!(had(&mut issues, &other, NOW + 2), (None, None));
@@ -118,12 +135,22 @@ fn what_was_minted_can_be_had_for_the_same_cluster_and_lifetime_alone() {
 
 #[test]
 fn nothing_that_is_sixty_seconds_old_is_handed_out() {
-    for (age, fresh) in [(0, true), (59, true), (60, false), (61, false), (604_800, false)] {
+    for (age, fresh) in [
+        (0, true),
+        (59, true),
+        (60, false),
+        (61, false),
+        (604_800, false),
+    ] {
         let mut issues = SharedIssues::default();
         issues.offer(&key(), &draft(Some(NOW), Some(NOW)));
         let expected = fresh.then_some(NOW);
         assert_eq!(issues.issued_at(&key(), NOW + age), expected, "{age}");
-        assert_eq!(had(&mut issues, &key(), NOW + age), (expected, expected), "{age}");
+        assert_eq!(
+            had(&mut issues, &key(), NOW + age),
+            (expected, expected),
+            "{age}"
+        );
     }
 }
 
@@ -154,7 +181,10 @@ fn what_somebody_has_already_is_not_replaced() {
         ((None, None), (Some(NOW), Some(NOW))),
         ((Some(NOW - 7), None), (Some(NOW - 7), Some(NOW))),
         ((None, Some(NOW - 7)), (Some(NOW), Some(NOW - 7))),
-        ((Some(NOW - 7), Some(NOW - 8)), (Some(NOW - 7), Some(NOW - 8))),
+        (
+            (Some(NOW - 7), Some(NOW - 8)),
+            (Some(NOW - 7), Some(NOW - 8)),
+        ),
     ] {
         let mut own = draft(own.0, own.1);
         issues.complete(&key(), &mut own, NOW);
@@ -192,7 +222,10 @@ fn an_offer_ends_nobodys_waiting() {
     issues.begin(&key(), NOW);
     issues.wait(&key(), &user("a"));
     issues.offer(&key(), &draft(Some(NOW), None));
-    assert!(issues.wait(&key(), &user("b")), "the other call is under way");
+    assert!(
+        issues.wait(&key(), &user("b")),
+        "the other call is under way"
+    );
     assert_eq!(issues.end(&key()), BTreeSet::from([user("a"), user("b")]));
 }
 

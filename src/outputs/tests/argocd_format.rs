@@ -76,23 +76,71 @@ fn options_are_written_as_argo_cd_spells_them_and_absent_ones_are_not() {
     let namespaces = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
     let none = ArgoCdOptions::default;
     for (options, key, value) in [
-        (ArgoCdOptions { project: text("payments"), ..none() }, "project", "payments"),
-        (ArgoCdOptions { namespaces: namespaces(&["web"]), ..none() }, "namespaces", "web"),
         (
-            ArgoCdOptions { namespaces: namespaces(&["web", "jobs"]), ..none() },
+            ArgoCdOptions {
+                project: text("payments"),
+                ..none()
+            },
+            "project",
+            "payments",
+        ),
+        (
+            ArgoCdOptions {
+                namespaces: namespaces(&["web"]),
+                ..none()
+            },
+            "namespaces",
+            "web",
+        ),
+        (
+            ArgoCdOptions {
+                namespaces: namespaces(&["web", "jobs"]),
+                ..none()
+            },
             "namespaces",
             "web,jobs",
         ),
-        (ArgoCdOptions { cluster_resources: Some(true), ..none() }, "clusterResources", "true"),
-        (ArgoCdOptions { cluster_resources: Some(false), ..none() }, "clusterResources", "false"),
-        (ArgoCdOptions { shard: Some(0), ..none() }, "shard", "0"),
-        (ArgoCdOptions { shard: Some(1023), ..none() }, "shard", "1023"),
+        (
+            ArgoCdOptions {
+                cluster_resources: Some(true),
+                ..none()
+            },
+            "clusterResources",
+            "true",
+        ),
+        (
+            ArgoCdOptions {
+                cluster_resources: Some(false),
+                ..none()
+            },
+            "clusterResources",
+            "false",
+        ),
+        (
+            ArgoCdOptions {
+                shard: Some(0),
+                ..none()
+            },
+            "shard",
+            "0",
+        ),
+        (
+            ArgoCdOptions {
+                shard: Some(1023),
+                ..none()
+            },
+            "shard",
+            "1023",
+        ),
     ] {
         let mut expected = rendered(&output_of(FORMAT));
         expected.insert(key.to_string(), value.to_string());
         assert_eq!(rendered(&with_options(options)), expected);
     }
-    assert_eq!(rendered(&with_options(none())), rendered(&output_of(FORMAT)));
+    assert_eq!(
+        rendered(&with_options(none())),
+        rendered(&output_of(FORMAT))
+    );
 }
 
 #[test]
@@ -167,8 +215,16 @@ fn the_same_configuration_in_another_order_or_layout_is_intact() {
         serde_json::to_string_pretty(&config).unwrap()
     };
     let escaped = |config: &str| config.replace("dop_v1_", r"dop\u005fv1\u005f");
-    for secret in [with_config(reordered), with_config(spaced), with_config(escaped)] {
-        assert!(secret.intact().is_some(), "{:?}", secret.contents.text("config"));
+    for secret in [
+        with_config(reordered),
+        with_config(spaced),
+        with_config(escaped),
+    ] {
+        assert!(
+            secret.intact().is_some(),
+            "{:?}",
+            secret.contents.text("config")
+        );
         let read = secret.parts().unwrap().into_material(issue()).unwrap();
         assert_eq!(read.credential, token_credential());
     }
@@ -195,7 +251,14 @@ fn another_configuration_is_not_intact() {
 
 #[test]
 fn a_configuration_that_cannot_be_read_gives_no_part_of_a_credential() {
-    for config in ["", "null", "{}", "[]", r#"{"bearerToken":"t"}"#, r#"{"tlsClientConfig":{"caData":"-"}}"#] {
+    for config in [
+        "",
+        "null",
+        "{}",
+        "[]",
+        r#"{"bearerToken":"t"}"#,
+        r#"{"tlsClientConfig":{"caData":"-"}}"#,
+    ] {
         let mut contents = render(&output_of(FORMAT), &token_material(), &facts()).unwrap();
         contents.insert("config", config);
         let form = Form::of(&output_of(FORMAT), &contents);

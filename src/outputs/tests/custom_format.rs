@@ -50,12 +50,19 @@ fn a_certificate_credential_has_certificate_and_key_in_place_of_the_token() {
         panic!("a certificate");
     };
     let of = |field| value(field, &material);
-    assert_eq!(of(CustomField::ClientCertificate).as_ref(), Some(certificate_pem));
+    assert_eq!(
+        of(CustomField::ClientCertificate).as_ref(),
+        Some(certificate_pem)
+    );
     let key = of(CustomField::ClientKey);
     assert_eq!(key.as_deref(), Some(key_pem.expose_secret()));
     assert_eq!(of(CustomField::Token), None);
     for field in FIELDS {
-        assert_eq!(of(field).is_none(), field == CustomField::Token, "{field:?}");
+        assert_eq!(
+            of(field).is_none(),
+            field == CustomField::Token,
+            "{field:?}"
+        );
     }
 }
 
@@ -71,9 +78,15 @@ fn one_key_that_cannot_be_filled_makes_the_whole_output_unsupported() {
 
 #[test]
 fn a_field_may_stand_under_several_keys() {
-    let output = custom(&[("endpoint", CustomField::Server), ("host", CustomField::Server)]);
+    let output = custom(&[
+        ("endpoint", CustomField::Server),
+        ("host", CustomField::Server),
+    ]);
     let contents = render(&output, &token_material(), &facts()).unwrap();
-    assert_eq!(texts(&contents), entries(&[("endpoint", SERVER), ("host", SERVER)]));
+    assert_eq!(
+        texts(&contents),
+        entries(&[("endpoint", SERVER), ("host", SERVER)])
+    );
 }
 
 #[test]
@@ -87,7 +100,10 @@ fn a_kubeconfig_is_needed_exactly_where_a_key_holds_one() {
 
 #[test]
 fn either_spelling_of_the_authority_is_read_back() {
-    for field in [CustomField::CertificateAuthority, CustomField::CertificateAuthorityBase64] {
+    for field in [
+        CustomField::CertificateAuthority,
+        CustomField::CertificateAuthorityBase64,
+    ] {
         let output = custom(&[("ca", field)]);
         let contents = render(&output, &token_material(), &facts()).unwrap();
         let parts = format_of(OutputFormat::Custom).read(&contents, &Form::of(&output, &contents));

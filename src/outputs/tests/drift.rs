@@ -78,7 +78,11 @@ fn what_somebody_else_wrote_as_we_would_have_is_right_although_it_does_not_look_
         ("", "f:type"),
     ] {
         let secret = taken(written(&argocd()), group, field);
-        assert_eq!(judged(&argocd(), Some(&facts()), secret), LOOKS_WRONG, "{field}");
+        assert_eq!(
+            judged(&argocd(), Some(&facts()), secret),
+            LOOKS_WRONG,
+            "{field}"
+        );
     }
 }
 
@@ -93,7 +97,8 @@ fn known_as_wanted(asked_for: &Output, output: &Output, facts: &Facts, secret: S
 #[test]
 fn what_was_read_and_found_right_is_as_wanted_until_something_else_is_asked_for() {
     let secret = || taken(written(&argocd()), "/f:data", "f:config");
-    let known = |output: &Output, facts: &Facts| known_as_wanted(&argocd(), output, facts, secret());
+    let known =
+        |output: &Output, facts: &Facts| known_as_wanted(&argocd(), output, facts, secret());
     assert!(known(&argocd(), &facts()));
     let unlabelled = Output {
         labels: BTreeMap::new(),
@@ -169,7 +174,10 @@ fn what_others_own_beside_our_fields_is_no_matter() {
         .as_mut()
         .unwrap()
         .insert("note".to_string(), ByteString(b"theirs".to_vec()));
-    for map in [&mut secret.metadata.labels, &mut secret.metadata.annotations] {
+    for map in [
+        &mut secret.metadata.labels,
+        &mut secret.metadata.annotations,
+    ] {
         map.as_mut()
             .unwrap()
             .insert("argocd.argoproj.io/refresh".to_string(), "x".to_string());
@@ -209,17 +217,50 @@ fn another_format_or_option_or_key_is_noticed_by_metadata_alone() {
     let key = custom(&[("a", CustomField::Server)]);
     for (was, is) in [
         (argocd(), output_of(OutputFormat::Kubeconfig)),
-        (output_of(OutputFormat::Flux), output_of(OutputFormat::ClusterAPI)),
-        (argocd(), options(ArgoCdOptions { name: Some("a".to_string()), ..none() })),
-        (argocd(), options(ArgoCdOptions { project: Some("a".to_string()), ..none() })),
-        (argocd(), options(ArgoCdOptions { shard: Some(0), ..none() })),
         (
-            options(ArgoCdOptions { cluster_resources: Some(true), ..none() }),
-            options(ArgoCdOptions { cluster_resources: Some(false), ..none() }),
+            output_of(OutputFormat::Flux),
+            output_of(OutputFormat::ClusterAPI),
+        ),
+        (
+            argocd(),
+            options(ArgoCdOptions {
+                name: Some("a".to_string()),
+                ..none()
+            }),
+        ),
+        (
+            argocd(),
+            options(ArgoCdOptions {
+                project: Some("a".to_string()),
+                ..none()
+            }),
+        ),
+        (
+            argocd(),
+            options(ArgoCdOptions {
+                shard: Some(0),
+                ..none()
+            }),
+        ),
+        (
+            options(ArgoCdOptions {
+                cluster_resources: Some(true),
+                ..none()
+            }),
+            options(ArgoCdOptions {
+                cluster_resources: Some(false),
+                ..none()
+            }),
         ),
         (key.clone(), custom(&[("b", CustomField::Server)])),
-        (key.clone(), custom(&[("a", CustomField::CertificateAuthority)])),
-        (key, custom(&[("a", CustomField::Server), ("b", CustomField::Server)])),
+        (
+            key.clone(),
+            custom(&[("a", CustomField::CertificateAuthority)]),
+        ),
+        (
+            key,
+            custom(&[("a", CustomField::Server), ("b", CustomField::Server)]),
+        ),
     ] {
         assert_eq!(judged(&is, Some(&facts()), written(&was)), WRONG, "{is:?}");
         assert_eq!(judged(&was, Some(&facts()), written(&is)), WRONG, "{was:?}");
@@ -247,7 +288,10 @@ fn facts_that_changed_are_noticed_by_metadata_alone() {
 fn facts_that_are_not_known_change_nothing() {
     assert_eq!(judged(&argocd(), None, written(&argocd())), RIGHT);
     let without_tags = facts_but(|facts| facts.tags = None);
-    assert_eq!(judged(&argocd(), Some(&without_tags), written(&argocd())), RIGHT);
+    assert_eq!(
+        judged(&argocd(), Some(&without_tags), written(&argocd())),
+        RIGHT
+    );
 }
 
 #[test]
@@ -259,9 +303,14 @@ fn facts_of_another_cluster_do_not_count() {
         facts.region = "ams3".to_string();
         facts.tags = Some(vec!["k8s".to_string()]);
     });
-    assert_eq!(judged(&argocd(), Some(&elsewhere), written(&argocd())), RIGHT);
+    assert_eq!(
+        judged(&argocd(), Some(&elsewhere), written(&argocd())),
+        RIGHT
+    );
     let found = found(written(&argocd()));
-    let relabelled = here().relabelled(&argocd(), Some(&elsewhere), &found).unwrap();
+    let relabelled = here()
+        .relabelled(&argocd(), Some(&elsewhere), &found)
+        .unwrap();
     assert_eq!(relabelled.labels, found.metadata.labels);
     assert_eq!(relabelled.contents.text("name"), Some("prod-cluster-01"));
 }
@@ -305,9 +354,16 @@ fn new_labels_are_written_around_content_that_stays_as_it_is() {
     }
     assert_eq!(Some(&relabelled.marks), found.metadata.marks.as_ref());
     assert_eq!(relabelled.labels["team"], "web");
-    assert_eq!(relabelled.labels["doclusteraccess.dev/version"], "1.37.0-do.0");
+    assert_eq!(
+        relabelled.labels["doclusteraccess.dev/version"],
+        "1.37.0-do.0"
+    );
     assert_eq!(relabelled.labels["tags.doclusteraccess.dev/env"], "test");
-    assert!(!relabelled.labels.contains_key("tags.doclusteraccess.dev/blue"));
+    assert!(
+        !relabelled
+            .labels
+            .contains_key("tags.doclusteraccess.dev/blue")
+    );
     assert!(!relabelled.annotations.contains_key("contact"));
     assert_eq!(relabelled.owner, Some(here().owner));
     // And that is what is asked for.
@@ -319,17 +375,29 @@ fn content_that_is_not_intact_is_not_written_again() {
     let mut secret = written(&argocd());
     let server = secret.data.as_mut().unwrap().get_mut("server").unwrap();
     server.0 = b"https://example.com".to_vec();
-    assert!(here().relabelled(&argocd(), Some(&facts()), &found(secret)).is_none());
+    assert!(
+        here()
+            .relabelled(&argocd(), Some(&facts()), &found(secret))
+            .is_none()
+    );
     let mut unmarked = written(&argocd());
     unmarked.metadata.annotations = None;
-    assert!(here().relabelled(&argocd(), Some(&facts()), &found(unmarked)).is_none());
+    assert!(
+        here()
+            .relabelled(&argocd(), Some(&facts()), &found(unmarked))
+            .is_none()
+    );
 }
 
 #[test]
 fn content_that_was_rendered_for_other_facts_is_not_written_again() {
     let renamed = facts_but(|facts| facts.cluster_name = "renamed".to_string());
     let found = found(written(&argocd()));
-    assert!(here().relabelled(&argocd(), Some(&renamed), &found).is_none());
+    assert!(
+        here()
+            .relabelled(&argocd(), Some(&renamed), &found)
+            .is_none()
+    );
     assert!(here().relabelled(&argocd(), None, &found).is_some());
 }
 
@@ -377,7 +445,9 @@ fn what_was_taken_over_and_is_ours_alone_now_gets_the_name_that_the_spec_comes_t
     let found = found(applied(&desired));
     assert!(!here().is_right(&argocd(), Some(&facts()), &found));
     assert!(
-        here().relabelled(&argocd(), Some(&facts()), &found).is_none(),
+        here()
+            .relabelled(&argocd(), Some(&facts()), &found)
+            .is_none(),
         "or it would be renamed at the next renewal, whenever that is"
     );
 }

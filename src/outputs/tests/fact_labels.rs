@@ -37,7 +37,12 @@ fn a_tag_is_split_at_its_first_colon_and_one_without_is_true() {
 
 #[test]
 fn digitaloceans_own_tags_are_left_out() {
-    for tag in ["k8s", "k8s:", "k8s:worker", "k8s:bd5f5959-5e1e-4205-a714-a914373942af"] {
+    for tag in [
+        "k8s",
+        "k8s:",
+        "k8s:worker",
+        "k8s:bd5f5959-5e1e-4205-a714-a914373942af",
+    ] {
         assert_eq!(labels_of(&[tag]), entries(&[]), "{tag}");
     }
 }
@@ -64,7 +69,11 @@ fn a_tag_that_makes_no_valid_label_is_skipped_and_hides_no_other() {
         &too_long,
     ] {
         assert_eq!(labels_of(&[tag]), entries(&[]), "{tag}");
-        assert_eq!(labels_of(&[tag, "team:a"]), entries(&[("team", "a")]), "{tag}");
+        assert_eq!(
+            labels_of(&[tag, "team:a"]),
+            entries(&[("team", "a")]),
+            "{tag}"
+        );
     }
     let both = format!("{longest}:{longest}");
     assert_eq!(labels_of(&[&both]), entries(&[(&longest, &longest)]));
@@ -183,12 +192,22 @@ fn status_remembers_all_but_the_tags() {
     };
     assert_eq!(remembered, Some(expected));
     for unknown in [
-        ClusterStatus { id: None, ..status.clone() },
-        ClusterStatus { name: None, ..status.clone() },
+        ClusterStatus {
+            id: None,
+            ..status.clone()
+        },
+        ClusterStatus {
+            name: None,
+            ..status.clone()
+        },
     ] {
         assert_eq!(Facts::remembered(&unknown), None);
     }
-    let sparse = ClusterStatus { region: None, version: None, ..status };
+    let sparse = ClusterStatus {
+        region: None,
+        version: None,
+        ..status
+    };
     assert_eq!(Facts::remembered(&sparse).unwrap().region, "");
 }
 

@@ -8,7 +8,10 @@ use super::*;
 #[test]
 fn a_form_is_written_as_its_format_and_keys_with_what_each_holds_where_the_format_does_not_say() {
     let material = token_material();
-    let output = custom(&[("config", CustomField::Kubeconfig), ("a", CustomField::Server)]);
+    let output = custom(&[
+        ("config", CustomField::Kubeconfig),
+        ("a", CustomField::Server),
+    ]);
     for (output, expected) in [
         (output_of(OutputFormat::Karmada), "Karmada caBundle token"),
         (output_of(OutputFormat::Flux), "Flux value"),

@@ -72,14 +72,16 @@ fn what_a_secret_no_longer_says_beside_its_kubeconfig_is_taken_from_that() {
         let complete = rendered(&material);
         let form = Form::of(&output(), &complete);
         let document = material.kubeconfig.as_ref().unwrap().expose_secret();
-        let within = kubeconfig::parse(document).unwrap().into_credential();
+        let within = kubeconfig::parse(document).unwrap().credential().clone();
         for missing in ["server", "ca.crt", "token", "client.crt", "client.key"] {
             if complete.get(missing).is_none() {
                 continue;
             }
             let rest = complete.restricted_to(form.keys().filter(|key| *key != missing));
             let parts = format_of(OutputFormat::Kubeconfig).read(&rest, &form);
-            let read = parts.into_material(issue()).expect("the kubeconfig has all");
+            let read = parts
+                .into_material(issue())
+                .expect("the kubeconfig has all");
             let expected = match missing {
                 "token" | "client.crt" | "client.key" => within.authentication(),
                 _ => material.credential.authentication(),
@@ -99,8 +101,11 @@ fn without_kubeconfig_a_missing_part_leaves_nothing_to_read() {
             if complete.get(missing).is_none() {
                 continue;
             }
-            let rest = form.keys().filter(|key| ![missing, "kubeconfig"].contains(key));
-            let parts = format_of(OutputFormat::Kubeconfig).read(&complete.restricted_to(rest), &form);
+            let rest = form
+                .keys()
+                .filter(|key| ![missing, "kubeconfig"].contains(key));
+            let parts =
+                format_of(OutputFormat::Kubeconfig).read(&complete.restricted_to(rest), &form);
             assert!(parts.into_material(issue()).is_none(), "without {missing}");
         }
     }

@@ -28,8 +28,7 @@ fn held(output: &Output) -> [bool; 4] {
         OutputFormat::Karmada => [false, true, true, false],
         OutputFormat::Custom => [
             has(CustomField::Server),
-            has(CustomField::CertificateAuthority)
-                || has(CustomField::CertificateAuthorityBase64),
+            has(CustomField::CertificateAuthority) || has(CustomField::CertificateAuthorityBase64),
             has(CustomField::Token)
                 || has(CustomField::ClientCertificate) && has(CustomField::ClientKey),
             has(CustomField::Kubeconfig),
@@ -92,10 +91,16 @@ proptest! {
 #[test]
 fn what_a_secret_was_written_as_counts_and_not_what_the_spec_asks_for_now() {
     // A Secret with other keys under the same names: only its own word tells what they hold.
-    let was = custom(&[("token", CustomField::Server), ("server", CustomField::Token)]);
+    let was = custom(&[
+        ("token", CustomField::Server),
+        ("server", CustomField::Token),
+    ]);
     let parts = parts_of(&was, &token_material()).unwrap();
     assert_eq!(parts.server.as_deref(), Some(SERVER));
-    let token = parts.authentication.as_ref().and_then(Authentication::token);
+    let token = parts
+        .authentication
+        .as_ref()
+        .and_then(Authentication::token);
     assert_eq!(exposed(token), Some(TOKEN));
 }
 
@@ -108,7 +113,13 @@ fn a_secret_is_read_in_its_own_form_whichever_the_spec_asks_for() {
             // Nothing that is read depends on what is asked for; what is wanted does.
             let placement = placement(DeletionPolicy::Delete);
             let right = placement.is_right(&asked_for, Some(&facts()), &found);
-            assert_eq!(right, asked_for == was, "{:?} as {:?}", was.format, asked_for.format);
+            assert_eq!(
+                right,
+                asked_for == was,
+                "{:?} as {:?}",
+                was.format,
+                asked_for.format
+            );
             let relabelled = placement.relabelled(&asked_for, Some(&facts()), &found);
             assert_eq!(relabelled.is_some(), asked_for == was);
         }
@@ -144,7 +155,7 @@ fn a_kubeconfig_gives_a_credential_and_a_credential_gives_a_kubeconfig() {
         let flux = parts_of(&output_of(OutputFormat::Flux), &material).unwrap();
         let read = flux.into_material(issue()).expect("a kubeconfig holds all");
         let document = exposed(material.kubeconfig.as_ref()).unwrap();
-        let within = kubeconfig::parse(document).unwrap().into_credential();
+        let within = kubeconfig::parse(document).unwrap().credential().clone();
         assert_eq!(read.credential, within);
         assert_eq!(exposed(read.kubeconfig.as_ref()), Some(document));
         let argocd = render(&output_of(OutputFormat::ArgoCD), &read, &facts()).unwrap();
@@ -155,7 +166,7 @@ fn a_kubeconfig_gives_a_credential_and_a_credential_gives_a_kubeconfig() {
         assert_eq!(read.credential, material.credential);
         let flux = render(&output_of(OutputFormat::Flux), &read, &facts()).unwrap();
         let written = kubeconfig::parse(flux.text("value").unwrap()).unwrap();
-        assert_eq!(written.into_credential(), material.credential);
+        assert_eq!(*written.credential(), material.credential);
     }
 }
 
@@ -169,7 +180,10 @@ fn of_two_secrets_that_hold_the_same_part_the_first_counts() {
     };
     let merged = part("https://a", "1").or(part("https://b", "2"));
     assert_eq!(merged.server.as_deref(), Some("https://a"));
-    let token = merged.authentication.as_ref().and_then(Authentication::token);
+    let token = merged
+        .authentication
+        .as_ref()
+        .and_then(Authentication::token);
     assert_eq!(exposed(token), Some("1"));
     assert_eq!(exposed(merged.kubeconfig.as_ref()), Some("https://a"));
     let filled = Parts::default().or(part("https://b", "2"));
@@ -181,8 +195,13 @@ fn of_two_secrets_that_hold_the_same_part_the_first_counts() {
 #[test]
 fn the_parts_of_a_material_are_all_that_it_has() {
     for material in materials() {
-        let again = Parts::of_material(&material).into_material(issue()).unwrap();
+        let again = Parts::of_material(&material)
+            .into_material(issue())
+            .unwrap();
         assert_eq!(again.credential, material.credential);
-        assert_eq!(exposed(again.kubeconfig.as_ref()), exposed(material.kubeconfig.as_ref()));
+        assert_eq!(
+            exposed(again.kubeconfig.as_ref()),
+            exposed(material.kubeconfig.as_ref())
+        );
     }
 }

@@ -54,7 +54,9 @@ fn a_label_that_the_consumer_looks_for_is_not_the_users_to_change() {
         (OutputFormat::ClusterAPI, "cluster.x-k8s.io/cluster-name"),
     ] {
         let mut output = output_of(format);
-        output.labels.insert(label.to_string(), "theirs".to_string());
+        output
+            .labels
+            .insert(label.to_string(), "theirs".to_string());
         let desired = desired_of(&output, &token_material()).unwrap();
         assert_ne!(desired.labels[label], "theirs");
     }
@@ -88,7 +90,11 @@ fn cluster_api_is_told_the_name_of_its_cluster_by_the_name_of_the_secret() {
 
 #[test]
 fn karmada_reads_a_token_and_an_authority() {
-    let contents = render(&output_of(OutputFormat::Karmada), &token_material(), &facts());
+    let contents = render(
+        &output_of(OutputFormat::Karmada),
+        &token_material(),
+        &facts(),
+    );
     let authority = AUTHORITY.pem();
     let expected = entries(&[("caBundle", &authority), ("token", TOKEN)]);
     assert_eq!(texts(&contents.unwrap()), expected);
@@ -106,7 +112,12 @@ fn every_other_format_is_there_for_either_kind_of_credential() {
     for output in outputs() {
         let is_karmada = output.format == OutputFormat::Karmada;
         let with_certificate = desired_of(&output, &certificate_material());
-        assert_eq!(with_certificate.is_none(), is_karmada, "{:?}", output.format);
+        assert_eq!(
+            with_certificate.is_none(),
+            is_karmada,
+            "{:?}",
+            output.format
+        );
         assert!(desired_of(&output, &token_material()).is_some());
     }
 }

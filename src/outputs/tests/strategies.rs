@@ -57,29 +57,29 @@ fn custom_keys(key: &'static str) -> impl Strategy<Value = Vec<CustomKey>> {
     fields.prop_map(move |fields| fields.into_iter().map(key).collect())
 }
 
-fn output_with_keys(key: &'static str) -> impl Strategy<Value = Output> {
-    (
-        prop::sample::select(&FORMATS[..]),
-        prop::option::of(options()),
-        custom_keys(key),
-        any::<bool>(),
-    )
-        .prop_map(|(format, options, keys, adopt)| Output {
-            argocd: options.filter(|_| format == OutputFormat::ArgoCD),
-            keys: (format == OutputFormat::Custom).then_some(keys),
-            adopt,
-            ..output_of(format)
-        })
+fn output_in(format: OutputFormat, key: &'static str) -> impl Strategy<Value = Output> {
+    let options = prop::option::of(options());
+    (options, custom_keys(key), any::<bool>()).prop_map(move |(options, keys, adopt)| Output {
+        argocd: options.filter(|_| format == OutputFormat::ArgoCD),
+        keys: (format == OutputFormat::Custom).then_some(keys),
+        adopt,
+        ..output_of(format)
+    })
 }
 
 /// Outputs of every format with every option.
 pub(super) fn any_output() -> impl Strategy<Value = Output> {
-    output_with_keys(KEY)
+    prop::sample::select(&FORMATS[..]).prop_flat_map(|format| output_in(format, KEY))
 }
 
-/// Outputs that often have the same keys.
-pub(super) fn similar_output() -> impl Strategy<Value = Output> {
-    output_with_keys("[ab]")
+/// Two outputs of one format, mostly one that has options, often with the same ones.
+pub(super) fn similar_outputs() -> impl Strategy<Value = (Output, Output)> {
+    let formats = prop_oneof![
+        3 => Just(OutputFormat::ArgoCD),
+        2 => Just(OutputFormat::Custom),
+        1 => prop::sample::select(&FORMATS[..]),
+    ];
+    formats.prop_flat_map(|format| (output_in(format, "[ab]"), output_in(format, "[ab]")))
 }
 
 pub(super) fn similar_facts() -> impl Strategy<Value = Facts> {
@@ -87,13 +87,15 @@ pub(super) fn similar_facts() -> impl Strategy<Value = Facts> {
         prop::array::uniform4("[ab]"),
         prop::option::of(prop::collection::vec("[ab]", 0..3)),
     )
-        .prop_map(|([cluster_id, cluster_name, region, version], tags)| Facts {
-            cluster_id,
-            cluster_name,
-            region,
-            version,
-            tags,
-        })
+        .prop_map(
+            |([cluster_id, cluster_name, region, version], tags)| Facts {
+                cluster_id,
+                cluster_name,
+                region,
+                version,
+                tags,
+            },
+        )
 }
 
 pub(super) fn any_material() -> impl Strategy<Value = Material> {

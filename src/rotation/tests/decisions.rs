@@ -374,9 +374,13 @@ fn can_share(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> bool {
         uid: &wanted.uid,
         renew_before_seconds: wanted.renew_before_seconds,
     };
-    observed.published().zip(observed.shared_at).is_some_and(|(issue, at)| {
-        at > issue.issued_at && now >= earliest_renewal(schedule, issue.issued_at, issue.expires_at)
-    })
+    observed
+        .published()
+        .zip(observed.shared_at)
+        .is_some_and(|(issue, at)| {
+            at > issue.issued_at
+                && now >= earliest_renewal(schedule, issue.issued_at, issue.expires_at)
+        })
 }
 
 proptest! {
@@ -774,11 +778,6 @@ fn what_cannot_be_written_from_what_is_published_is_issued() {
     );
 }
 
-/// A credential that another access asked for a second ago.
-fn shared() -> Option<EpochSeconds> {
-    Some(NOW - 1)
-}
-
 #[test]
 fn a_credential_at_hand_is_taken_from_the_first_instant_of_the_window_on() {
     for renew_before_seconds in [None, Some(HOUR)] {
@@ -790,11 +789,10 @@ fn a_credential_at_hand_is_taken_from_the_first_instant_of_the_window_on() {
             uid: &wanted.uid,
             renew_before_seconds,
         };
-        // Of 1,000 s that are left, the window takes so many.
         let opens = earliest_renewal(schedule, 0, WEEK);
         for (age, taken) in [(opens - 1, false), (opens, true)] {
             let observed = Observed {
-                shared_at: shared(),
+                shared_at: Some(NOW - 1),
                 ..published(&issue_of(&wanted, NOW - age, WEEK))
             };
             let decision = decide(&wanted, &observed, NOW);
@@ -805,7 +803,10 @@ fn a_credential_at_hand_is_taken_from_the_first_instant_of_the_window_on() {
                 shared_at: None,
                 ..observed
             };
-            assert!(matches!(decide(&wanted, &alone, NOW), Decision::Wait { .. }));
+            assert!(matches!(
+                decide(&wanted, &alone, NOW),
+                Decision::Wait { .. }
+            ));
         }
     }
 }
@@ -814,7 +815,11 @@ fn a_credential_at_hand_is_taken_from_the_first_instant_of_the_window_on() {
 fn a_credential_at_hand_that_is_no_younger_than_the_published_one_is_not_taken() {
     let wanted = wanted();
     let issue = issue_of(&wanted, NOW - 30, 60);
-    for (at, taken) in [(issue.issued_at - 1, false), (issue.issued_at, false), (issue.issued_at + 1, true)] {
+    for (at, taken) in [
+        (issue.issued_at - 1, false),
+        (issue.issued_at, false),
+        (issue.issued_at + 1, true),
+    ] {
         let observed = Observed {
             shared_at: Some(at),
             ..published(&issue)
@@ -908,4 +913,28 @@ fn a_credential_in_memory_that_is_older_than_what_is_published_is_not_published(
         decide(&wanted, &observed, NOW),
         Decision::Wait { until: NOW + 600 }
     );
+}
+
+#[test]
+fn a_conflict_that_is_over_is_nothing_to_wait_for_and_any_other_failure_is() {
+    let wanted = wanted();
+    let conflict = OutputState::Conflict { passing: false };
+    let failed = |reason| Failure {
+        reason,
+        ..failure(&wanted, NOW, NOW + 600)
+    };
+    let observed = |outputs, reason| Observed {
+        outputs,
+        failure: Some(failed(reason)),
+        ..Observed::default()
+    };
+    let waits = |outputs, reason| {
+        let decision = decide(&wanted, &observed(outputs, reason), NOW + 1);
+        decision != Decision::Issue(IssueReason::First)
+    };
+    let over = || vec![OutputState::Missing];
+    assert!(!waits(over(), Reason::SecretConflict));
+    assert!(waits(over(), Reason::SecretWriteFailed));
+    let still = vec![OutputState::Missing, conflict];
+    assert!(waits(still, Reason::SecretConflict));
 }

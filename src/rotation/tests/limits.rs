@@ -207,7 +207,10 @@ fn repairs_count_for_an_hour_and_those_of_a_clock_that_was_set_back_do_not() {
     let wanted = wanted();
     let refused = |repairs: Vec<EpochSeconds>| {
         let decision = decide(&wanted, &fought_over(&wanted, repairs), NOW);
-        assert!(matches!(decision, Decision::Refuse { .. } | Decision::Repair));
+        assert!(matches!(
+            decision,
+            Decision::Refuse { .. } | Decision::Repair
+        ));
         decision != Decision::Repair
     };
     assert!(refused(vec![NOW - HOUR + 1, NOW - 4, NOW - 4]));
