@@ -1,6 +1,6 @@
-//! What the API server takes for a `DOClusterAccess`, and what it answers to what it does not take: one
-//! table, checked against the rules of the CustomResourceDefinition without a cluster, and against the
-//! real API server.
+//! What the API server takes for a `DOClusterAccess` and a `DOAccount`, and what it answers to what it does
+//! not take: one table a kind, checked against the rules of the CustomResourceDefinition without a cluster,
+//! and against the real API server.
 
 use std::collections::BTreeSet;
 
@@ -31,10 +31,31 @@ struct Case {
 
 use Verdict::{Accepted, Rule, Structure};
 
-fn object(name: &str, spec: Value) -> Value {
+/// A kind of ours, and what is to become of objects of it.
+struct Kind {
+    name: &'static str,
+    /// Where objects of it are created.
+    path: &'static str,
+    cases: fn() -> Vec<Case>,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind {
+        name: "DOClusterAccess",
+        path: "/apis/doclusteraccess.dev/v1alpha1/namespaces/default/doclusteraccesses",
+        cases: cases_of_access,
+    },
+    Kind {
+        name: "DOAccount",
+        path: "/apis/doclusteraccess.dev/v1alpha1/doaccounts",
+        cases: cases_of_account,
+    },
+];
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "doclusteraccess.dev/v1alpha1",
-        "kind": "DOClusterAccess",
+        "kind": kind,
         "metadata": {"name": name},
         "spec": spec,
     })
@@ -63,25 +84,37 @@ fn with_output(fields: Value) -> Value {
     spec(json!({"outputs": [output]}))
 }
 
-fn cases_of(cases: Vec<(&'static str, Value, Verdict)>) -> Vec<Case> {
+fn cases_of(kind: &str, cases: Vec<(&'static str, Value, Verdict)>) -> Vec<Case> {
     let case = |(what, spec, verdict)| Case {
         what,
-        object: object("prod", spec),
+        object: object(kind, "prod", spec),
         verdict,
     };
     cases.into_iter().map(case).collect()
 }
 
-fn cases() -> Vec<Case> {
+fn cases_of_access() -> Vec<Case> {
+    let tables = [
+        references(),
+        times_and_choices(),
+        outputs(),
+        formats(),
+        labels(),
+        annotations(),
+        options_of_formats(),
+    ];
     let mut cases = names();
-    cases.extend(cases_of(references()));
-    cases.extend(cases_of(times_and_choices()));
-    cases.extend(cases_of(outputs()));
-    cases.extend(cases_of(formats()));
-    cases.extend(cases_of(labels()));
-    cases.extend(cases_of(annotations()));
-    cases.extend(cases_of(options_of_formats()));
+    cases.extend(cases_of("DOClusterAccess", tables.concat()));
     cases
+}
+
+fn cases_of_account() -> Vec<Case> {
+    let tables = [
+        tokens_of_accounts(),
+        allowed_namespaces(),
+        allowed_clusters(),
+    ];
+    cases_of("DOAccount", tables.concat())
 }
 
 #[rustfmt::skip]
@@ -91,7 +124,7 @@ fn names() -> Vec<Case> {
         Rule("the default output would overwrite the Secret of tokenSecretRef");
     let named = |what, name: &str, spec, verdict| Case {
         what,
-        object: object(name, spec),
+        object: object("DOClusterAccess", name, spec),
         verdict,
     };
     let token = |name: &str| spec(json!({"tokenSecretRef": {"name": name}}));
@@ -371,10 +404,111 @@ fn options_of_formats() -> Vec<(&'static str, Value, Verdict)> {
     ]
 }
 
-/// The schema as the API server has it.
-fn schema() -> Value {
-    let definition = custom_resource_definitions().remove(0);
-    let definition = serde_json::to_value(definition).unwrap();
+/// The smallest spec of an account with `fields` set; one that is null is left out.
+fn account(fields: Value) -> Value {
+    let mut spec = json!({"tokenSecretRef": {"name": "digitalocean"}});
+    let Value::Object(fields) = fields else {
+        panic!("{fields} are no fields");
+    };
+    let spec_fields = spec.as_object_mut().unwrap();
+    spec_fields.extend(fields);
+    spec_fields.retain(|_, value| !value.is_null());
+    spec
+}
+
+#[rustfmt::skip]
+fn tokens_of_accounts() -> Vec<(&'static str, Value, Verdict)> {
+    const NO_DNS_NAME: Verdict = Rule("name must be a DNS-1123 subdomain");
+    const NO_KEY: Verdict = Rule("key must consist of letters, digits, '-', '_' and '.'");
+    let token = |token: Value| account(json!({"tokenSecretRef": token}));
+    vec![
+        ("an account with nothing but a token", account(json!({})), Accepted),
+        ("an account without token", account(json!({"tokenSecretRef": null})), Structure("spec.tokenSecretRef: Required value")),
+        ("a token with a key", token(json!({"name": "digitalocean", "key": "DO_TOKEN.txt-1"})), Accepted),
+        ("a token Secret with capitals", token(json!({"name": "DigitalOcean"})), NO_DNS_NAME),
+        ("a token Secret with a slash", token(json!({"name": "other/digitalocean"})), NO_DNS_NAME),
+        ("a token Secret of a chosen namespace", token(json!({"name": "digitalocean", "namespace": "other"})), Structure("unknown field \"spec.tokenSecretRef.namespace\"")),
+        ("a token Secret without name", token(json!({"key": "token"})), Structure("spec.tokenSecretRef.name: Required value")),
+        ("a token Secret whose name has 254 characters", token(json!({"name": "a".repeat(254)})), Structure("may not be more than 253")),
+        ("a token key with a slash", token(json!({"name": "digitalocean", "key": "a/b"})), NO_KEY),
+        ("an empty token key", token(json!({"name": "digitalocean", "key": ""})), Structure("should be at least 1 chars long")),
+        ("a token in the spec itself", account(json!({"token": "dop_v1_x"})), Structure("unknown field \"spec.token\"")),
+        ("the address of another API", account(json!({"apiUrl": "https://example.com"})), Structure("unknown field \"spec.apiUrl\"")),
+    ]
+}
+
+#[rustfmt::skip]
+fn allowed_namespaces() -> Vec<(&'static str, Value, Verdict)> {
+    const NO_GLOB: Verdict = Rule("allowedNamespaces must consist of names of namespaces");
+    let namespaces = |globs: Value| account(json!({"allowedNamespaces": globs}));
+    vec![
+        ("no namespace", namespaces(json!([])), Accepted),
+        ("a namespace", namespaces(json!(["argocd"])), Accepted),
+        ("globs", namespaces(json!(["*", "?", "team-*", "*-ci", "a?c-0", "**"])), Accepted),
+        ("a namespace twice, which is harmless", namespaces(json!(["a", "a"])), Accepted),
+        ("a glob with capitals", namespaces(json!(["Team-*"])), NO_GLOB),
+        ("a glob with a class", namespaces(json!(["team-[ab]"])), NO_GLOB),
+        ("a glob with alternatives", namespaces(json!(["{a,b}"])), NO_GLOB),
+        ("a glob with a negation", namespaces(json!(["!kube-system"])), NO_GLOB),
+        ("a regular expression", namespaces(json!(["team-.*"])), NO_GLOB),
+        ("a glob with an underscore", namespaces(json!(["team_a"])), NO_GLOB),
+        ("a glob with a blank", namespaces(json!(["team-a team-b"])), NO_GLOB),
+        ("a glob with a line break at its end", namespaces(json!(["team-a\n"])), NO_GLOB),
+        ("a wrong glob among right ones", namespaces(json!(["a", "B", "c"])), NO_GLOB),
+        ("an empty glob", namespaces(json!([""])), Structure("should be at least 1 chars long")),
+        ("a glob of 63 characters", namespaces(json!(["a".repeat(63)])), Accepted),
+        ("a glob of 64 characters", namespaces(json!(["a".repeat(64)])), Structure("may not be more than 63")),
+        ("sixty-four globs, each as long as can be", namespaces(json!(vec!["a".repeat(63); 64])), Accepted),
+        ("sixty-five globs", namespaces(json!(vec!["a"; 65])), Structure("must have at most 64 items")),
+        ("a namespace in place of a list", namespaces(json!("argocd")), Structure("must be of type array")),
+        ("a number", namespaces(json!([1])), Structure("must be of type string")),
+        ("a null, which is dropped", json!({"tokenSecretRef": {"name": "digitalocean"}, "allowedNamespaces": null}), Accepted),
+    ]
+}
+
+#[rustfmt::skip]
+fn allowed_clusters() -> Vec<(&'static str, Value, Verdict)> {
+    const NO_UUID: Verdict = Rule("allowedClusters.ids must be UUIDs");
+    const NO_NAME: Verdict = Rule("allowedClusters.names must be names of clusters");
+    let ids = |ids: Value| account(json!({"allowedClusters": {"ids": ids}}));
+    let names = |names: Value| account(json!({"allowedClusters": {"names": names}}));
+    vec![
+        ("no list of clusters", account(json!({"allowedClusters": {}})), Accepted),
+        ("empty lists of clusters", account(json!({"allowedClusters": {"ids": [], "names": []}})), Accepted),
+        ("a cluster by id", ids(json!([UUID])), Accepted),
+        ("an id in upper case", ids(json!([UUID.to_uppercase()])), Accepted),
+        ("a name among ids", ids(json!([UUID, "prod"])), NO_UUID),
+        ("a glob among ids", ids(json!(["*"])), NO_UUID),
+        ("an empty id", ids(json!([""])), NO_UUID),
+        ("an id without dashes", ids(json!([UUID.replace('-', "")])), NO_UUID),
+        ("an id that lacks a digit", ids(json!([&UUID[1..]])), NO_UUID),
+        ("an id with a letter beyond f", ids(json!([UUID.replace('b', "g")])), NO_UUID),
+        ("an id that is too long", ids(json!([format!("{UUID}0")])), Structure("may not be more than 36")),
+        ("256 ids", ids(json!(vec![UUID; 256])), Accepted),
+        ("257 ids", ids(json!(vec![UUID; 257])), Structure("must have at most 256 items")),
+        ("names and globs", names(json!(["prod", "Prod Cluster 01", "prod-*", "*", "?", "größe-?"])), Accepted),
+        ("a name with a line break", names(json!(["prod\nstaging"])), NO_NAME),
+        ("a name with a line break at its end", names(json!(["prod\n"])), NO_NAME),
+        ("a name with a tab", names(json!(["prod\t"])), NO_NAME),
+        ("a name with a zero byte", names(json!(["a\u{0}"])), NO_NAME),
+        ("a name with a control character beyond ASCII", names(json!(["a\u{85}b"])), NO_NAME),
+        ("a wrong name among right ones", names(json!(["a", "\u{7f}", "b"])), NO_NAME),
+        ("an empty name", names(json!([""])), Structure("should be at least 1 chars long")),
+        ("a name of 255 characters", names(json!(["a".repeat(255)])), Accepted),
+        ("a name of 256 characters", names(json!(["a".repeat(256)])), Structure("may not be more than 255")),
+        ("sixty-four names, each as long as can be", names(json!(vec!["a".repeat(255); 64])), Accepted),
+        ("sixty-five names", names(json!(vec!["a"; 65])), Structure("must have at most 64 items")),
+        ("clusters as a list", account(json!({"allowedClusters": ["prod"]})), Structure("must be of type object")),
+        ("a list that does not exist", account(json!({"allowedClusters": {"tags": ["prod"]}})), Structure("unknown field \"spec.allowedClusters.tags\"")),
+    ]
+}
+
+/// The schema of a kind as the API server has it.
+fn schema(kind: &str) -> Value {
+    let definition = custom_resource_definitions()
+        .into_iter()
+        .find(|definition| definition.spec.names.kind == kind);
+    let definition = serde_json::to_value(definition.expect(kind)).unwrap();
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
 
@@ -426,20 +560,22 @@ fn assert_all(failures: impl IntoIterator<Item = Option<String>>) {
 
 #[test]
 fn the_table_has_a_case_that_breaks_each_rule() {
-    let messages = messages(&schema());
-    assert!(messages.len() > 15, "{messages:#?}");
-    let cases = cases();
-    for message in messages {
-        let broken = |case: &Case| matches!(case.verdict, Rule(part) if message.contains(part));
-        assert!(cases.iter().any(broken), "nothing breaks: {message}");
+    for (kind, at_least) in KINDS.iter().zip([15, 5]) {
+        let messages = messages(&schema(kind.name));
+        assert!(messages.len() >= at_least, "{messages:#?}");
+        let cases = (kind.cases)();
+        for message in messages {
+            let broken = |case: &Case| matches!(case.verdict, Rule(part) if message.contains(part));
+            assert!(cases.iter().any(broken), "nothing breaks: {message}");
+        }
     }
 }
 
 #[test]
 fn each_rule_accepts_and_refuses_as_the_table_says() {
-    let (schema, validator) = (schema(), Validator::new());
-    assert_all(cases().iter().map(|case| {
-        let found = match validator.validate(&schema, &without_nulls(&case.object), None) {
+    let validator = Validator::new();
+    let failure = |schema: &Value, case: &Case| {
+        let found = match validator.validate(schema, &without_nulls(&case.object), None) {
             Ok(()) => String::new(),
             Err(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
         };
@@ -450,13 +586,17 @@ fn each_rule_accepts_and_refuses_as_the_table_says() {
             Structure(_) => true,
         };
         (!as_expected).then(|| format!("{}: {:?}, but: {found}", case.what, case.verdict))
+    };
+    assert_all(KINDS.iter().flat_map(|kind| {
+        let schema = schema(kind.name);
+        let cases = (kind.cases)().into_iter();
+        cases.map(move |case| failure(&schema, &case))
     }));
 }
 
 /// Asks the API server, which keeps nothing of it, and takes no unknown field. Its answer, empty when
 /// it accepts.
-async fn ask(client: &Client, object: &Value) -> String {
-    let path = "/apis/doclusteraccess.dev/v1alpha1/namespaces/default/doclusteraccesses";
+async fn ask(client: &Client, path: &str, object: &Value) -> String {
     let request = http::Request::post(format!("{path}?dryRun=All&fieldValidation=Strict"))
         .header("content-type", "application/json")
         .body(object.to_string().into_bytes())
@@ -477,9 +617,12 @@ async fn a_real_api_server_accepts_and_refuses_as_the_table_says() {
     }
     let world = World::shared().await;
     let client = world.control_plane.admin_client().await.unwrap();
-    let cases = cases();
-    let checks = cases.iter().map(async |case| {
-        let found = ask(&client, &case.object).await;
+    let cases: Vec<_> = KINDS
+        .iter()
+        .flat_map(|kind| (kind.cases)().into_iter().map(|case| (kind.path, case)))
+        .collect();
+    let checks = cases.iter().map(async |(path, case)| {
+        let found = ask(&client, path, &case.object).await;
         let as_expected = match case.verdict {
             Accepted => found.is_empty(),
             Rule(part) | Structure(part) => found.contains(part),
@@ -489,6 +632,27 @@ async fn a_real_api_server_accepts_and_refuses_as_the_table_says() {
     assert_all(futures::future::join_all(checks).await);
 }
 
+/// A new object as the API server would keep it.
+async fn fresh(client: &Client, kind: &Kind, spec: Value) -> Value {
+    let request = http::Request::post(format!("{}?dryRun=All", kind.path))
+        .header("content-type", "application/json")
+        .body(object(kind.name, "fresh", spec).to_string().into_bytes());
+    client.request(request.unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_fresh_account_does_not_look_healthy_and_allows_nothing() {
+    if unavailable() {
+        return;
+    }
+    let world = World::shared().await;
+    let client = world.control_plane.admin_client().await.unwrap();
+    let created = fresh(&client, &KINDS[1], account(json!({}))).await;
+    assert_eq!(created["status"], json!({"observedGeneration": -1}));
+    let expected = json!({"tokenSecretRef": {"name": "digitalocean", "key": "access-token"}});
+    assert_eq!(created["spec"], expected);
+}
+
 #[tokio::test]
 async fn a_fresh_object_has_a_status_that_does_not_look_healthy() {
     if unavailable() {
@@ -496,13 +660,7 @@ async fn a_fresh_object_has_a_status_that_does_not_look_healthy() {
     }
     let world = World::shared().await;
     let client = world.control_plane.admin_client().await.unwrap();
-    let path = "/apis/doclusteraccess.dev/v1alpha1/namespaces/default/doclusteraccesses?dryRun=All";
-    let body = object("fresh", spec(json!({}))).to_string().into_bytes();
-    let request = http::Request::post(path)
-        .header("content-type", "application/json")
-        .body(body)
-        .unwrap();
-    let created: Value = client.request(request).await.unwrap();
+    let created = fresh(&client, &KINDS[0], spec(json!({}))).await;
     assert_eq!(created["status"], json!({"observedGeneration": -1}));
     let spec = &created["spec"];
     assert_eq!(spec["tokenSecretRef"]["key"], "access-token");

@@ -79,6 +79,7 @@ async fn an_access_by_name_gets_everything_in_its_secret_for_two_mints() {
         "cluster-id",
         "content-hash",
         "expires-at",
+        "form",
         "issue-hash",
         "issued-at",
     ];
@@ -182,9 +183,12 @@ async fn a_certificate_cluster_gives_certificate_and_key_which_expire_with_the_c
     stage.add_cluster(stage.certificate_cluster("legacy", 7200));
     for (name, source, mints) in [("fetched", "DigitalOcean", 2), ("rendered", "Rendered", 1)] {
         let before = stage.mints().len();
-        // The lifetime that is asked for has no effect on a certificate.
-        let spec =
-            json!({"cluster": {"name": "legacy"}, "kubeconfigSource": source, "expirySeconds": 60});
+        // The lifetime that is asked for has no effect on a certificate; another one shares no issue.
+        let spec = json!({
+            "cluster": {"name": "legacy"},
+            "kubeconfigSource": source,
+            "expirySeconds": 60 + mints,
+        });
         let access = stage.create_access(name, spec).await;
         access.ready().await;
         let secret = access.secret().await;

@@ -21,18 +21,26 @@
 #[macro_use]
 mod harness;
 
+mod accounts;
 mod always_valid;
 mod bad_input;
 mod cel;
 mod clusters;
+mod consumers;
 mod cost;
+mod documentation;
+mod foreign_edits;
+mod formats;
 mod issue;
 mod leadership;
+mod many_outputs;
 mod outage;
 mod ownership;
 mod process;
 mod rbac;
 mod repair;
 mod secrecy;
+mod sharing;
+mod tenancy;
 mod triggers;
 mod writes;

@@ -200,7 +200,11 @@ async fn the_printed_definitions_are_those_that_are_shipped() {
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect()
     };
-    let documents = |yaml: &str| serde_saphyr::from_multiple::<serde_json::Value>(yaml).unwrap();
+    let documents = |yaml: &str| {
+        let mut documents = serde_saphyr::from_multiple::<serde_json::Value>(yaml).unwrap();
+        documents.sort_by_key(|document| document["metadata"]["name"].to_string());
+        documents
+    };
     assert!(documents(&String::from_utf8(output.stdout).unwrap()) == documents(&shipped));
 }
 

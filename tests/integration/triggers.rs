@@ -6,7 +6,7 @@ use do_cluster_access_testbed::simulator::Operation;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Access, Operator, Stage, assert_condition, condition, eventually, has_condition, summary, text,
+    Access, Operator, Stage, assert_condition, condition, eventually, has_condition, summary,
 };
 
 /// An operator, an access whose credential is published, and another one to compare with.
@@ -298,8 +298,9 @@ async fn an_access_that_is_created_suspended_waits() {
     let access = stage.create_access("prod", spec).await;
     let suspended = access.synced("Suspended").await;
     assert_condition(&suspended, "Ready", "False", "NotIssued");
+    stage.add_cluster(stage.cluster("other"));
     stage
-        .create_access("fence", json!({"cluster": {"name": "prod"}}))
+        .create_access("fence", json!({"cluster": {"name": "other"}}))
         .await
         .ready()
         .await;
@@ -326,7 +327,7 @@ async fn a_suspended_access_tells_when_its_credential_expires() {
 }
 
 #[tokio::test]
-async fn a_doaccount_is_answered_with_a_reason_and_no_call() {
+async fn a_doaccount_is_answered_with_a_reason_and_no_call_where_none_are_served() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
@@ -334,53 +335,11 @@ async fn a_doaccount_is_answered_with_a_reason_and_no_call() {
     let access = stage.create_access("prod", account).await;
     let refused = access.synced("AccountNotFound").await;
     assert_condition(&refused, "Stalled", "True", "AccountNotFound");
-    assert!(
-        condition(&refused, "Synced")
-            .unwrap()
-            .message
-            .contains("tokenSecretRef")
-    );
+    let message = &condition(&refused, "Synced").unwrap().message;
+    assert!(message.contains("DOAccount default"), "{message}");
+    assert!(message.contains("tokenSecretRef"), "{message}");
+    assert!(message.contains("rbac.accounts"), "{message}");
     assert_eq!(stage.digitalocean_requests(), []);
-}
-
-#[tokio::test]
-async fn an_output_format_that_is_not_there_yet_is_refused_before_anything_is_minted() {
-    let stage = stage!();
-    let _operator = Operator::start(&stage).await;
-    stage.add_cluster(stage.cluster("prod"));
-    let spec = json!({
-        "cluster": {"name": "prod"},
-        "deletionPolicy": "Delete",
-        "outputs": [{"secretName": "argocd", "format": "ArgoCD"}],
-    });
-    let access = stage.create_access("prod", spec).await;
-    let refused = access.synced("FormatNotSupported").await;
-    assert_condition(&refused, "Stalled", "True", "FormatNotSupported");
-    assert!(
-        condition(&refused, "Synced")
-            .unwrap()
-            .message
-            .contains("argocd")
-    );
-    assert_eq!(stage.mints().len(), 0);
-
-    // It concerns that output alone.
-    let outputs =
-        json!([{"secretName": "argocd", "format": "ArgoCD"}, {"secretName": "kubeconfig"}]);
-    access.patch_spec(json!({"outputs": outputs})).await;
-    let secret = stage
-        .secret_until("kubeconfig", "it is there", |_| true)
-        .await;
-    assert!(!text(&secret, "token").is_empty());
-    let partly = access.synced("FormatNotSupported").await;
-    assert_condition(&partly, "Ready", "False", "OutputMissing");
-    access.touch("once").await;
-    stage
-        .create_access("fence", json!({"cluster": {"name": "prod"}}))
-        .await
-        .ready()
-        .await;
-    assert_eq!(stage.mints().len(), 4, "two for each of the two accesses");
 }
 
 #[tokio::test]

@@ -65,21 +65,50 @@ impl Rights {
             render(PLACEHOLDER, &["--set", &values]).await
         };
         let rendered = RENDERED.get_or_init(render).await;
-        Self::parse(&rendered.replace(PLACEHOLDER, namespace))
+        Self::parse(&rendered.replace(PLACEHOLDER, namespace), namespace)
+    }
+
+    /// For an operator in `namespace` that serves the `watched` namespaces, which must exist, and accounts.
+    pub(crate) async fn with_accounts(namespace: &str, watched: &[&str]) -> Self {
+        let values = format!(
+            "watchNamespaces={{{}}},rbac.accounts=true",
+            watched.join(",")
+        );
+        Self::parse(&render(namespace, &["--set", &values]).await, namespace)
     }
 
     /// For an operator in `namespace` that serves all.
     pub(crate) async fn everywhere(namespace: &str) -> Self {
-        Self::parse(&render(namespace, &[]).await)
+        Self::parse(&render(namespace, &[]).await, namespace)
     }
 
-    fn parse(rendered: &str) -> Self {
+    fn parse(rendered: &str, namespace: &str) -> Self {
         let mut objects: Vec<Value> = serde_saphyr::from_multiple(rendered).unwrap();
         objects.retain(|object| {
             let kind = object["kind"].as_str().unwrap_or_default();
             kind == "ServiceAccount" || kind.contains("Role")
         });
+        // What stands outside of the stage's own namespace would have the same name for every stage of a world.
+        for object in &mut objects {
+            if object["metadata"]["namespace"] != namespace {
+                append(&mut object["metadata"]["name"], namespace);
+                if object["roleRef"].is_object() {
+                    append(&mut object["roleRef"]["name"], namespace);
+                }
+            }
+        }
         Self(objects)
+    }
+
+    /// The same without the right to read the Secrets beside the operator for the API tokens of accounts.
+    pub(crate) fn without_tokens_of_accounts(mut self) -> Self {
+        let before = self.0.len();
+        self.0.retain(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            !(object["metadata"]["namespace"].is_string() && name.ends_with("-accounts"))
+        });
+        assert_eq!(before - self.0.len(), 2, "a Role and its binding");
+        self
     }
 
     /// The same without one verb on one resource; panics where that is not granted.
@@ -136,14 +165,11 @@ impl Rights {
     /// Waits until the API server knows of them, which learns of roles by watching them. `operator` is the client
     /// that they are for, in `namespace`.
     pub(crate) async fn in_force(&self, operator: &Client, namespace: &str) {
-        for rules in self
-            .0
-            .iter()
-            .filter_map(|object| object["rules"].as_array())
-        {
-            let rule = rules.first().unwrap();
+        for role in self.0.iter().filter(|object| object["rules"].is_array()) {
+            let rule = &role["rules"][0];
+            let within = role["metadata"]["namespace"].as_str();
             let attributes = serde_json::from_value(json!({
-                "namespace": namespace,
+                "namespace": within.unwrap_or(namespace),
                 "group": rule["apiGroups"][0],
                 "resource": rule["resources"][0],
                 "verb": rule["verbs"][0],
@@ -167,6 +193,10 @@ impl Rights {
             .await;
         }
     }
+}
+
+fn append(name: &mut Value, suffix: &str) {
+    *name = json!(format!("{}-{suffix}", name.as_str().unwrap()));
 }
 
 fn concerns(rule: &Value, resource: &str) -> bool {
@@ -222,4 +252,86 @@ where
 {
     let object: K = serde_json::from_value(object).unwrap();
     api.create(&PostParams::default(), &object).await.unwrap();
+}
+
+mod tests {
+    use super::super::{Stage, World};
+    use super::*;
+
+    /// Whether the operator of `stage` may do `verb` to `resource`, in `namespace` or, without one, in all.
+    async fn may(stage: &Stage, verb: &str, resource: &str, namespace: Option<&str>) -> bool {
+        let group = if resource.starts_with("do") {
+            "doclusteraccess.dev"
+        } else {
+            ""
+        };
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let review = json!({"spec": {"resourceAttributes": {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace,
+        }}});
+        let review: SelfSubjectAccessReview = serde_json::from_value(review).unwrap();
+        let operator =
+            do_cluster_access_testbed::control_plane::client_of(&stage.operator_kubeconfig);
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(operator.await.unwrap());
+        let answer = reviews.create(&PostParams::default(), &review).await;
+        answer.unwrap().status.unwrap().allowed
+    }
+
+    #[tokio::test]
+    async fn the_rights_to_accounts_are_those_of_one_stage_and_reach_no_other_secret() {
+        if unavailable() {
+            return;
+        }
+        let world = World::shared().await;
+        let serving = async |namespace: &str| Rights::with_accounts(namespace, &[namespace]).await;
+        let (one, other, plain) = tokio::join!(
+            Stage::with_rights(&world, serving),
+            Stage::with_rights(&world, serving),
+            Stage::on(&world),
+        );
+        for stage in [&one, &other] {
+            for (verb, resource) in [
+                ("list", "doaccounts"),
+                ("watch", "doaccounts"),
+                ("patch", "doaccounts/status"),
+            ] {
+                assert!(may(stage, verb, resource, None).await, "{verb} {resource}");
+                assert!(
+                    !may(&plain, verb, resource, None).await,
+                    "{verb} {resource}"
+                );
+            }
+            assert!(!may(stage, "patch", "doaccounts", None).await);
+            assert!(may(stage, "get", "secrets", Some(&stage.namespace)).await);
+            assert!(!may(stage, "get", "secrets", Some(&plain.namespace)).await);
+            assert!(!may(stage, "list", "doclusteraccesses", None).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tokens_of_accounts_are_read_by_a_role_of_their_own() {
+        if unavailable() {
+            return;
+        }
+        let world = World::shared().await;
+        let watched = Stage::on(&world).await;
+        let apart =
+            async |namespace: &str| Rights::with_accounts(namespace, &[&watched.namespace]).await;
+        let (full, narrowed) = tokio::join!(
+            Stage::with_rights(&world, apart),
+            Stage::with_rights(&world, async |namespace| {
+                apart(namespace).await.without_tokens_of_accounts()
+            }),
+        );
+        assert!(may(&full, "get", "secrets", Some(&full.namespace)).await);
+        assert!(!may(&full, "patch", "secrets", Some(&full.namespace)).await);
+        assert!(!may(&narrowed, "get", "secrets", Some(&narrowed.namespace)).await);
+        for stage in [&full, &narrowed] {
+            assert!(may(stage, "patch", "secrets", Some(&watched.namespace)).await);
+        }
+    }
 }

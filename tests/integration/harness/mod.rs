@@ -25,19 +25,27 @@
 //! [`PATIENCE`] fails the test with what was there instead.
 
 mod access;
+mod accounts;
+mod admission;
 mod chart;
+mod feed;
 mod operator;
 mod process;
 mod stage;
+mod tags;
 mod target;
 mod waiting;
 mod world;
 
 pub(crate) use access::{Access, annotation, assert_condition, condition, has_condition, text};
+pub(crate) use accounts::{Account, Host, Tenant, message};
+pub(crate) use admission::Refusal;
 pub(crate) use chart::{Rights, container};
+pub(crate) use feed::{Feed, SIX, keys, labels, same, six, uids};
 pub(crate) use operator::Operator;
 pub(crate) use process::{OperatorProcess, program};
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};
+pub(crate) use tags::Tags;
 pub(crate) use target::{token_in, whoami, whoami_by_token};
 pub(crate) use waiting::{PATIENCE, eventually};
 pub(crate) use world::{World, repository, unavailable};
@@ -47,6 +55,16 @@ macro_rules! stage {
     () => {
         match $crate::harness::Stage::new().await {
             Some(stage) => stage,
+            None => return,
+        }
+    };
+}
+
+/// A [`Tenant`] of the operator that tests share. Where the programs that it takes were not built, the test ends here.
+macro_rules! tenant {
+    () => {
+        match $crate::harness::Tenant::new().await {
+            Some(tenant) => tenant,
             None => return,
         }
     };

@@ -22,6 +22,7 @@ use super::waiting::eventually;
 /// ServiceAccount. Dropping it is a crash: whatever it does is cut short.
 pub(crate) struct Operator {
     ahead_seconds: Arc<AtomicI64>,
+    metrics: Arc<Metrics>,
     /// Closed, it would look like an order to stop.
     _stop: watch::Sender<bool>,
     leadership: watch::Sender<Leadership>,
@@ -36,6 +37,30 @@ impl Operator {
 
     /// The same with a clock that is so many seconds ahead of everybody else's.
     pub(crate) async fn start_with_clock(stage: &Stage, ahead_seconds: i64) -> Self {
+        Self::start_as(stage, ahead_seconds, &Self::settings(stage)).await
+    }
+
+    /// What it is told to start with: it serves the stage's namespace alone.
+    pub(crate) fn settings(stage: &Stage) -> Settings {
+        Settings {
+            watch_namespaces: vec![stage.namespace.clone()],
+            operator_namespace: stage.namespace.clone(),
+            workers: 16,
+            limits: RequestLimits::default(),
+            instance: "test".to_owned(),
+        }
+    }
+
+    /// The same for one that serves every namespace.
+    pub(crate) fn everywhere(stage: &Stage) -> Settings {
+        Settings {
+            watch_namespaces: Vec::new(),
+            ..Self::settings(stage)
+        }
+    }
+
+    /// One with that clock and those settings. The stage must have been given the rights for them.
+    pub(crate) async fn start_as(stage: &Stage, ahead_seconds: i64, settings: &Settings) -> Self {
         let ahead_seconds = Arc::new(AtomicI64::new(ahead_seconds));
         let base_url = stage.digitalocean_url.parse().unwrap();
         let doors = Doors {
@@ -47,14 +72,10 @@ impl Operator {
             verifier: Verifier::new(target::production_service()),
             kubernetes: client_of(&stage.operator_kubeconfig).await.unwrap(),
         };
-        let settings = Settings {
-            watch_namespaces: vec![stage.namespace.clone()],
-            workers: 16,
-            limits: RequestLimits::default(),
-            instance: "test".to_owned(),
-        };
         let metrics = Arc::new(Metrics::default());
-        let controller = Controller::new(doors, &settings, metrics, Redaction::default());
+        let controller = Controller::new(doors, settings, metrics.clone(), Redaction::default());
+        metrics.collect_from(controller.context());
+        metrics.set_leader(true);
         let health = controller.health();
         let (leadership, follow) = watch::channel(Leadership::Leading);
         let (stop, stopped) = watch::channel(false);
@@ -65,10 +86,19 @@ impl Operator {
         .await;
         Self {
             ahead_seconds,
+            metrics,
             _stop: stop,
             leadership,
             running,
         }
+    }
+
+    /// The sample of that series, written as in the text format: `name{label="value"}`.
+    pub(crate) fn metric(&self, series: &str) -> Option<String> {
+        let text = self.metrics.encode().unwrap();
+        text.lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+            .map(str::to_owned)
     }
 
     /// Sets its clock forward. Its timers do not notice; a change to an access makes it look

@@ -44,6 +44,8 @@ pub(crate) struct Stage {
     pub(crate) digitalocean_url: String,
     /// The kubeconfig of the operator: its ServiceAccount has the rights that the chart grants.
     pub(crate) operator_kubeconfig: PathBuf,
+    /// The namespace of that ServiceAccount.
+    pub(crate) operator_namespace: String,
     /// URL of the control plane's API server.
     pub(crate) server: String,
     /// PEM of the authority behind its certificate.
@@ -71,49 +73,58 @@ impl Stage {
         world: &World,
         rights: impl AsyncFnOnce(&str) -> Rights,
     ) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let namespace = format!("stage-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let control_plane = &world.control_plane;
-        let client = control_plane.admin_client().await.unwrap();
-        let object: Namespace =
-            serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
-        Api::all(client.clone())
-            .create(&PostParams::default(), &object)
-            .await
-            .unwrap();
-
+        let (client, namespace) = new_namespace(world).await;
         let rights = rights(&namespace).await;
         rights.grant(&client).await;
-        let operator_kubeconfig = control_plane
+        let operator_kubeconfig = world
+            .control_plane
             .service_account_kubeconfig(&namespace, RELEASE, HOUR)
             .await
             .unwrap();
         rights
             .in_force(&client_of(&operator_kubeconfig).await.unwrap(), &namespace)
             .await;
+        let operator = (namespace.clone(), operator_kubeconfig);
+        let stage = Self::set(world, client, namespace, operator);
+        stage
+            .put_secret(TOKEN_SECRET, &[("access-token", &stage.api_token)])
+            .await;
+        stage
+    }
 
+    /// A stage without an operator of its own, which that of `host` serves. Its API token is in no Secret yet.
+    pub(crate) async fn served_by(world: &World, host: &Self) -> Self {
+        let (client, namespace) = new_namespace(world).await;
+        let operator = (
+            host.operator_namespace.clone(),
+            host.operator_kubeconfig.clone(),
+        );
+        Self::set(world, client, namespace, operator)
+    }
+
+    /// Puts a DigitalOcean account to the namespace.
+    fn set(world: &World, client: Client, namespace: String, operator: (String, PathBuf)) -> Self {
+        let control_plane = &world.control_plane;
         let simulator = world.simulator.clone();
         let api_token = simulator.draw_api_token();
         simulator.add_account(Account::new(&namespace)).unwrap();
         simulator
             .add_token(&namespace, &api_token, Scope::Full)
             .unwrap();
-        let stage = Self {
+        let (operator_namespace, operator_kubeconfig) = operator;
+        Self {
             api_token,
             client,
             simulator,
             digitalocean_url: world.digitalocean_url(),
             operator_kubeconfig,
+            operator_namespace,
             server: control_plane.server().to_owned(),
             certificate_authority: control_plane.certificate_authority().to_owned(),
             admin_kubeconfig: control_plane.kubeconfig().to_owned(),
             audit_log: control_plane.audit_log().clone(),
             namespace,
-        };
-        stage
-            .put_secret(TOKEN_SECRET, &[("access-token", &stage.api_token)])
-            .await;
-        stage
+        }
     }
 
     // ---- DigitalOcean ------------------------------------------------------------------------------------
@@ -188,6 +199,16 @@ impl Stage {
         if spec.get("tokenSecretRef").is_none() && spec.get("accountRef").is_none() {
             spec["tokenSecretRef"] = json!({"name": TOKEN_SECRET});
         }
+        self.create_bare_access(name, annotations, spec).await
+    }
+
+    /// Creates an access with that very `spec`.
+    pub(crate) async fn create_bare_access(
+        &self,
+        name: &str,
+        annotations: &[(&str, &str)],
+        spec: Value,
+    ) -> Access {
         let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
         let object = json!({
             "apiVersion": "doclusteraccess.dev/v1alpha1",
@@ -281,7 +302,10 @@ impl Stage {
 
     /// The name under which the operator acts.
     pub(crate) fn operator_user(&self) -> String {
-        format!("system:serviceaccount:{}:{RELEASE}", self.namespace)
+        format!(
+            "system:serviceaccount:{}:{RELEASE}",
+            self.operator_namespace
+        )
     }
 
     /// Where the audit log ends now.
@@ -318,6 +342,20 @@ impl Stage {
         };
         request.unwrap()
     }
+}
+
+/// Creates a namespace, with a client that belongs to the runtime of this test.
+async fn new_namespace(world: &World) -> (Client, String) {
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    let namespace = format!("stage-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let client = world.control_plane.admin_client().await.unwrap();
+    let object: Namespace =
+        serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
+    Api::all(client.clone())
+        .create(&PostParams::default(), &object)
+        .await
+        .unwrap();
+    (client, namespace)
 }
 
 impl Drop for Stage {

@@ -185,6 +185,16 @@ pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
     BACKGROUND.spawn(work);
 }
 
+/// Runs `work` where nothing of it, connections and tasks included, ends with the test that asks for it.
+pub(super) async fn beyond_the_test<T, W>(work: impl FnOnce() -> W + Send + 'static) -> T
+where
+    T: Send + 'static,
+    W: Future<Output = T>,
+{
+    let run = || BACKGROUND.block_on(work());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
 /// Logs to the output of the test that runs; `RUST_LOG` says what.
 fn log() {
     static ONCE: LazyLock<()> = LazyLock::new(|| {
