@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::digitalocean::Sharer;
+
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
@@ -20,6 +22,14 @@ impl ObjectKey {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+}
+
+impl Sharer for ObjectKey {
+    type Tenant = Arc<str>;
+
+    fn tenant(&self) -> Arc<str> {
+        self.namespace.clone()
     }
 }
 

@@ -35,4 +35,5 @@ mod rbac;
 mod repair;
 mod secrecy;
 mod triggers;
+mod verification;
 mod writes;
