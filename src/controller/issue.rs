@@ -212,6 +212,14 @@ impl Calls<'_> {
         call: impl Future<Output = Result<digitalocean::Answer<T>, Error>>,
     ) -> Result<digitalocean::Answer<T>, Error> {
         let answer = self.context.metrics.time_call(operation, call).await;
+        let meta = match &answer {
+            Ok(answer) => &answer.meta,
+            Err(error) => &error.meta,
+        };
+        let now = self.context.clock.now().as_millisecond();
+        if let Some(account) = self.context.tokens().account_of(self.token.fingerprint()) {
+            account.note_limits(meta, now);
+        }
         match &answer {
             Ok(answer) => {
                 self.context.metrics.count_mint(self.reason);

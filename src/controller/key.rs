@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::DEFAULT_TOKEN_KEY;
+use crate::digitalocean::Sharer;
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +23,14 @@ impl ObjectKey {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+}
+
+impl Sharer for ObjectKey {
+    type Tenant = Arc<str>;
+
+    fn tenant(&self) -> Arc<str> {
+        self.namespace.clone()
     }
 }
 

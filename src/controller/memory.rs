@@ -10,7 +10,7 @@ use crate::digitalocean::IssuedCredential;
 use crate::kubeconfig::Kubeconfig;
 use crate::outputs::{Facts, FoundMetadata, Material};
 use crate::redaction::Registration;
-use crate::rotation::{AttemptKey, EpochSeconds, Failure, HeldIssue, IssueReason};
+use crate::rotation::{AttemptKey, EpochSeconds, Failure, HeldIssue, Issue, IssueReason};
 use crate::status::Verification;
 
 /// Unscheduled issues, and repairs, that are remembered: more than any limit on them.
@@ -31,6 +31,8 @@ pub struct Memory {
     pub unscheduled: Vec<EpochSeconds>,
     /// The pinned cluster was answered with 404.
     pub missing_since: Option<Missing>,
+    /// When what is published is asked about, and what came of it.
+    pub reverification: Option<Reverification>,
     /// When the outputs were repaired.
     pub repairs: Repairs,
     /// Writes in a row that somebody else's write came before.
@@ -174,6 +176,30 @@ fn remember(times: &mut Vec<EpochSeconds>, at: EpochSeconds) {
         times.remove(0);
     }
     times.push(at);
+}
+
+/// Rejections in a row of a published credential until that is the verdict.
+pub(super) const REJECTIONS: u32 = 3;
+
+/// When the published credential is asked about, and what came of it.
+#[derive(Debug)]
+pub struct Reverification {
+    /// The issue that it is about.
+    pub issue: Issue,
+    /// When to ask again.
+    pub at: EpochSeconds,
+    /// Rejections in a row.
+    pub rejections: u32,
+    /// Another credential may fare better.
+    pub may_be_replaced: bool,
+}
+
+impl Reverification {
+    /// Whether the cluster has rejected the credential for good, and another may fare better.
+    #[must_use]
+    pub fn calls_for_another(&self) -> bool {
+        self.may_be_replaced && self.rejections >= REJECTIONS
+    }
 }
 
 /// When the outputs were repaired, for one spec: a changed one starts afresh.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::{Caches, Context};
 use super::key::ObjectKey;
 use super::kubernetes::ApiError;
-use super::memory::{HeldCredential, Memory};
+use super::memory::{HeldCredential, Memory, Reverification};
 use super::subject::Subject;
 use crate::api::{DOClusterAccessStatus, Output, Reason};
 use crate::outputs::{
@@ -88,6 +88,7 @@ impl Observation {
     #[must_use]
     pub(super) fn summary(&self, subject: &Subject, memory: &Memory) -> Observed {
         let status = subject.access.status.as_ref();
+        let reverification = memory.reverification.as_ref();
         Observed {
             outputs: self
                 .outputs
@@ -102,6 +103,8 @@ impl Observation {
             failure: memory.failure.clone(),
             last_issue_at: memory.last_issue_at,
             unscheduled: memory.unscheduled.clone(),
+            rejected: reverification.is_some_and(Reverification::calls_for_another),
+            verify_at: reverification.map(|reverification| reverification.at),
             repairs: memory.repairs.times(&subject.wanted.attempt()),
             shared_at: subject.shared_at,
         }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod mint;
+mod reverify;
 mod sharing;
 mod token;
 mod write;
@@ -44,6 +45,7 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<Epoc
         may_be_renamed: false,
         finding: None,
         verification: None,
+        issued: false,
         cluster: None,
         pinned: None,
     };
@@ -67,6 +69,8 @@ struct Run<'a> {
     /// Why the attempt ended as it did, where that is not the recorded failure.
     finding: Option<Finding>,
     verification: Option<Verification>,
+    /// A credential was published in this run.
+    issued: bool,
     cluster: Option<ClusterStatus>,
     /// The cluster that the reference led to before, as the outputs or status tell.
     pinned: Option<String>,
@@ -82,6 +86,7 @@ impl Run<'_> {
         if self.subject.facts != remembered {
             cached = observe::cached(self.context, &self.subject, self.memory);
         }
+        self.follow_published(&cached);
         match self.decide(&cached) {
             Decision::Wait { until } | Decision::Suspended { until } => {
                 self.settle(&cached, until).await
@@ -127,6 +132,7 @@ impl Run<'_> {
             }
             Decision::Publish => self.publish_held(found).await,
             Decision::Repair => self.repair(found).await,
+            Decision::Verify => self.reverify(found).await,
             Decision::Issue(reason) => {
                 match token.map_or_else(|| self.token(), TokenView::Usable) {
                     TokenView::Usable(token) => Box::pin(self.issue(reason, found, token)).await,
@@ -177,6 +183,7 @@ impl Run<'_> {
             report::Attempt {
                 finding: self.finding.take(),
                 verification: self.verification.take(),
+                issued: self.issued,
                 cluster: self.cluster.take(),
                 now: self.now,
             },

@@ -27,6 +27,8 @@ pub(super) struct Attempt {
     pub finding: Option<Finding>,
     /// What the cluster said of what was published.
     pub verification: Option<Verification>,
+    /// A credential was published, and that has been told.
+    pub issued: bool,
     /// Facts of the cluster.
     pub cluster: Option<ClusterStatus>,
     /// The time.
@@ -49,7 +51,7 @@ pub(super) async fn report(
         memory.draft = None;
     }
     let now = attempt.now;
-    let issued = attempt.verification.is_some();
+    let issued = attempt.issued;
     let previous = subject.status();
     let outcome = Outcome {
         wanted: &subject.wanted,
@@ -74,6 +76,8 @@ fn is_settled(subject: &Subject, observed: &Observed, now: EpochSeconds) -> bool
     let afresh = Observed {
         failure: None,
         held: None,
+        rejected: false,
+        verify_at: None,
         repairs: Vec::new(),
         shared_at: None,
         ..observed.clone()
@@ -222,6 +226,23 @@ fn tell(
         reason,
         action: "Synchronize",
         note,
+    };
+    context
+        .events
+        .send(&subject.access, context.clock.now(), &notice);
+}
+
+/// Tells that the cluster's answer about the published credential is another than before.
+pub(super) fn checked(context: &Context, subject: &Subject, reason: Reason) {
+    let event_type = match reason {
+        Reason::Rejected => EventType::Warning,
+        _ => EventType::Normal,
+    };
+    let notice = Notice {
+        event_type,
+        reason: reason.as_str(),
+        action: "Verify",
+        note: reason.sentence().to_string(),
     };
     context
         .events

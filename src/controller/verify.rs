@@ -1,9 +1,12 @@
 //! Verification before the swap: may a new credential replace the published one?
 
+use secrecy::ExposeSecret;
+
 use super::context::Context;
 use super::memory::HeldCredential;
 use crate::api::{Reason, VerificationPolicy};
-use crate::kubeconfig::Kubeconfig;
+use crate::credential::Credential;
+use crate::kubeconfig::{self, Kubeconfig};
 use crate::outputs::Material;
 use crate::rotation::EpochSeconds;
 use crate::status::Verification;
@@ -35,7 +38,9 @@ pub(super) async fn clear(
     if policy == VerificationPolicy::Off {
         return Clearance::Publish(Verification::off());
     }
-    let verdict = ask_about_both(context, held).await;
+    let credential = &held.material.credential;
+    let other = held.kubeconfig.as_ref().map(Kubeconfig::credential);
+    let verdict = ask_about_both(context, credential, other).await;
     let published = match (&verdict, policy, published) {
         (Verdict::Rejected(_), VerificationPolicy::WhenReachable, Some(published))
             if ask_again(held.rejections).is_none() =>
@@ -89,11 +94,31 @@ fn unconfirmed(reason: Reason) -> Verification {
     }
 }
 
+/// Asks the cluster about a published credential.
+pub(super) async fn ask_about(context: &Context, published: &Material) -> Verdict {
+    let document = published.kubeconfig.as_ref();
+    let kubeconfig = document.and_then(|document| kubeconfig::parse(document.expose_secret()).ok());
+    let other = kubeconfig.as_ref().map(Kubeconfig::credential);
+    ask_about_both(context, &published.credential, other).await
+}
+
+/// What a verdict is called.
+#[must_use]
+pub(super) fn reason_of(verdict: &Verdict) -> Reason {
+    match verdict {
+        Verdict::Accepted { .. } => Reason::Accepted,
+        Verdict::Rejected(_) => Reason::Rejected,
+        Verdict::Unreachable(_) => Reason::Unreachable,
+    }
+}
+
 /// Where an issue holds two tokens, both are asked about and the worse answer counts. Identity is
 /// that of get_credentials.
-async fn ask_about_both(context: &Context, held: &HeldCredential) -> Verdict {
-    let credential = &held.material.credential;
-    let other = held.kubeconfig.as_ref().map(Kubeconfig::credential);
+async fn ask_about_both(
+    context: &Context,
+    credential: &Credential,
+    other: Option<&Credential>,
+) -> Verdict {
     let verifier = &context.verifier;
     match other.filter(|other| *other != credential) {
         Some(other) => {

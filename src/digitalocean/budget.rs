@@ -5,7 +5,7 @@
 //! limit left to the people who use the same token. Nobody waits in it: who gets no grant is told
 //! when to come back. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::RateLimit;
 
@@ -14,6 +14,7 @@ pub type EpochMillis = i64;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
+const SECOND: i64 = 1000;
 /// One request, in the unit of the bucket: so fine that 90 % of any limit a minute is a whole number
 /// a millisecond.
 const REQUEST: i64 = 600_000;
@@ -22,6 +23,8 @@ const REQUEST: i64 = 600_000;
 const FIRST_BURST: i64 = 5;
 /// Requests that may be made at once later on.
 const LARGEST_BURST: i64 = 20;
+/// Grants in a row to those who have a credential, while there are others.
+const IN_A_ROW: usize = 9;
 /// Somebody who does not come back for a grant does not block others for longer than this.
 const PATIENCE: i64 = MINUTE;
 
@@ -44,7 +47,9 @@ impl Default for RequestLimits {
     }
 }
 
-/// In which order grants are given: first the class, then the deadline.
+/// In which order grants are given. Who has a credential that expires goes first, the earliest expiry
+/// before all. Of every ten grants one is for those who have none, lest they wait for ever; they take
+/// turns by tenant, so that nobody waits behind all that somebody else has asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turn {
     /// A credential is published and expires at this instant (seconds since 1970).
@@ -53,9 +58,18 @@ pub enum Turn {
     Waiting(i64),
 }
 
+/// Who shares a budget.
+pub trait Sharer: Ord + Clone {
+    /// Those among whom turns are taken.
+    type Tenant: Ord;
+
+    /// Whose it is.
+    fn tenant(&self) -> Self::Tenant;
+}
+
 /// The budget of one API token, shared by `K`s.
 #[derive(Debug, Clone)]
-pub struct Budget<K> {
+pub struct Budget<K: Sharer> {
     limits: RequestLimits,
     /// What may be spent at once, in the unit of the bucket; negative after unasked spending.
     level: i64,
@@ -64,11 +78,22 @@ pub struct Budget<K> {
     spent: VecDeque<(i64, i64)>,
     /// What DigitalOcean said is left of the hour, less what was spent since.
     remaining: Option<(EpochMillis, i64)>,
-    /// Who waits, and when each comes back.
-    waiting: BTreeMap<(Turn, K), EpochMillis>,
+    /// Who waits for what, and when each comes back.
+    waiting: BTreeMap<K, (Turn, EpochMillis)>,
+    /// Those of them who have a credential, in order.
+    expiring: BTreeSet<(i64, K)>,
+    /// Those of them who have none, in order, for each tenant.
+    without: BTreeMap<K::Tenant, BTreeSet<(i64, K)>>,
+    /// Turns that tenants have had, and when each had its last.
+    turns: u64,
+    last_turns: BTreeMap<K::Tenant, u64>,
+    /// Grants in a row to those who have a credential.
+    in_a_row: usize,
+    /// When it was looked for those who did not come back.
+    looked_at: Option<EpochMillis>,
 }
 
-impl<K: Ord + Clone> Budget<K> {
+impl<K: Sharer> Budget<K> {
     /// A budget below `limits`.
     #[must_use]
     pub fn new(limits: RequestLimits) -> Self {
@@ -79,6 +104,12 @@ impl<K: Ord + Clone> Budget<K> {
             spent: VecDeque::new(),
             remaining: None,
             waiting: BTreeMap::new(),
+            expiring: BTreeSet::new(),
+            without: BTreeMap::new(),
+            turns: 0,
+            last_turns: BTreeMap::new(),
+            in_a_row: 0,
+            looked_at: None,
         }
     }
 
@@ -94,11 +125,9 @@ impl<K: Ord + Clone> Budget<K> {
         now: EpochMillis,
     ) -> Result<(), EpochMillis> {
         self.refill(now);
-        self.waiting
-            .retain(|(_, waiting), back| waiting != key && *back + PATIENCE > now);
-        let place = (turn, key.clone());
-        let ahead = self.waiting.range(..&place).count();
-        let ahead = i64::try_from(ahead).unwrap_or(i64::from(u32::MAX));
+        self.forget(key);
+        self.forget_the_impatient(now);
+        let ahead = i64::try_from(self.ahead(key, turn)).unwrap_or(i64::from(u32::MAX));
         let requests = i64::from(requests);
         let missing = (ahead + 1) * requests * REQUEST - self.level;
         let paced = if missing > 0 {
@@ -110,10 +139,114 @@ impl<K: Ord + Clone> Budget<K> {
         let back = paced.max(hourly);
         if back <= now {
             self.take(requests, now);
+            self.note_turn(key, turn);
             return Ok(());
         }
-        self.waiting.insert(place, back);
+        self.enqueue(key, turn, back);
         Err(back)
+    }
+
+    fn note_turn(&mut self, key: &K, turn: Turn) {
+        let Turn::Waiting(_) = turn else {
+            self.in_a_row += 1;
+            return;
+        };
+        self.in_a_row = 0;
+        self.turns += 1;
+        // Of those who do not wait any more, nothing needs to be known.
+        let without = &self.without;
+        self.last_turns.retain(|tenant, _| without.contains_key(tenant));
+        self.last_turns.insert(key.tenant(), self.turns);
+    }
+
+    fn enqueue(&mut self, key: &K, turn: Turn, back: EpochMillis) {
+        self.waiting.insert(key.clone(), (turn, back));
+        match turn {
+            Turn::Expiring(at) => {
+                self.expiring.insert((at, key.clone()));
+            }
+            Turn::Waiting(since) => {
+                let tenant = self.without.entry(key.tenant()).or_default();
+                tenant.insert((since, key.clone()));
+            }
+        }
+    }
+
+    fn forget(&mut self, key: &K) {
+        match self.waiting.remove(key) {
+            Some((Turn::Expiring(at), _)) => {
+                self.expiring.remove(&(at, key.clone()));
+            }
+            Some((Turn::Waiting(since), _)) => {
+                let tenant = key.tenant();
+                if let Some(queue) = self.without.get_mut(&tenant) {
+                    queue.remove(&(since, key.clone()));
+                    if queue.is_empty() {
+                        self.without.remove(&tenant);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Who did not come back for a grant waits no more.
+    fn forget_the_impatient(&mut self, now: EpochMillis) {
+        if self
+            .looked_at
+            .is_some_and(|at| (at..at + SECOND).contains(&now))
+        {
+            return;
+        }
+        self.looked_at = Some(now);
+        let late = self
+            .waiting
+            .iter()
+            .filter(|(_, (_, back))| *back + PATIENCE <= now);
+        let late: Vec<_> = late.map(|(key, _)| key.clone()).collect();
+        for key in late {
+            self.forget(&key);
+        }
+    }
+
+    /// How many grants come before that of `key`.
+    fn ahead(&self, key: &K, turn: Turn) -> usize {
+        match turn {
+            Turn::Expiring(at) => {
+                let earlier = self.expiring.range(..(at, key.clone())).count();
+                let waiting: usize = self.without.values().map(BTreeSet::len).sum();
+                // Turns of those who have none that come up meanwhile.
+                let between = (self.in_a_row + earlier) / IN_A_ROW;
+                earlier + between.min(waiting)
+            }
+            Turn::Waiting(since) => {
+                let before = self.ahead_without(key, since);
+                // Turns of those who have one until as many of the others have come up.
+                let between = (before + 1) * IN_A_ROW;
+                before
+                    + between
+                        .saturating_sub(self.in_a_row)
+                        .min(self.expiring.len())
+            }
+        }
+    }
+
+    /// How many of those without a credential come before: tenants take turns, each with its longest
+    /// waiting.
+    fn ahead_without(&self, key: &K, since: i64) -> usize {
+        let tenant = key.tenant();
+        let place = (since, key.clone());
+        let own = self
+            .without
+            .get(&tenant)
+            .map_or(0, |queue| queue.range(..&place).count());
+        let others = self.without.iter().filter(|(other, _)| **other != tenant);
+        let turn_of = |tenant| self.last_turns.get(tenant).copied().unwrap_or_default();
+        let theirs = others.map(|(other, queue)| {
+            let goes_first = (turn_of(other), other) < (turn_of(&tenant), &tenant);
+            queue.len().min(own + usize::from(goes_first))
+        });
+        own + theirs.sum::<usize>()
     }
 
     /// Counts requests that were made without asking.
@@ -198,6 +331,15 @@ impl<K: Ord + Clone> Budget<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each thousand is a tenant.
+    impl Sharer for u32 {
+        type Tenant = u32;
+
+        fn tenant(&self) -> u32 {
+            self / 1000
+        }
+    }
 
     const LIMITS: RequestLimits = RequestLimits {
         per_minute: 250,
@@ -295,6 +437,49 @@ mod tests {
             granted.iter().map(|(_, key)| *key).collect::<Vec<_>>(),
             [3, 2, 1]
         );
+    }
+
+    #[test]
+    fn renewals_that_never_end_do_not_starve_who_has_nothing() {
+        let mut budget = Budget::new(LIMITS);
+        budget.spend(50, 0);
+        let waits = 5000;
+        let renewal = |key: u32| (key, Turn::Expiring(i64::from(key)));
+        let mut asking: BTreeMap<(EpochMillis, u32), Turn> =
+            (0..30).map(renewal).map(|(key, turn)| ((1, key), turn)).collect();
+        asking.insert((1, waits), Turn::Waiting(0));
+        let mut renewals = 30;
+        while let Some(((now, key), turn)) = asking.pop_first() {
+            match budget.grant(&key, turn, 2, now) {
+                Ok(()) if key == waits => break,
+                Ok(()) => {
+                    let (key, turn) = renewal(renewals);
+                    asking.insert((now, key), turn);
+                    renewals += 1;
+                }
+                Err(back) => {
+                    asking.insert((back, key), turn);
+                }
+            }
+        }
+        let before = usize::try_from(renewals - 30).unwrap();
+        assert!((IN_A_ROW - 1..=IN_A_ROW + 2).contains(&before), "{before}");
+    }
+
+    #[test]
+    fn a_tenant_who_asks_for_much_does_not_hold_up_who_asks_for_little() {
+        let mut budget = Budget::new(LIMITS);
+        budget.spend(50, 0);
+        let much = (0..900).map(|key| (key, Turn::Waiting(0)));
+        let little = (1000..1003).map(|key| (key, Turn::Waiting(100)));
+        let granted = run(&mut budget, much.chain(little), 2, 1);
+        let places = granted.iter().enumerate();
+        let little: Vec<_> = places
+            .filter(|(_, (_, key))| *key >= 1000)
+            .map(|(place, _)| place)
+            .collect();
+        assert_eq!(little.len(), 3);
+        assert!(little.iter().all(|place| *place < 12), "{little:?}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod token;
 mod types;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use budget::{Budget, EpochMillis, RequestLimits, Turn};
+pub use budget::{Budget, EpochMillis, RequestLimits, Sharer, Turn};
 pub use client::{Answer, Client, Operation};
 pub use error::{Error, ErrorKind, Malformed};
 pub use headers::{Meta, RateLimit};

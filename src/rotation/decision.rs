@@ -162,6 +162,10 @@ pub struct Observed {
     pub last_issue_at: Option<EpochSeconds>,
     /// When unscheduled issues began, the latest last.
     pub unscheduled: Vec<EpochSeconds>,
+    /// The cluster has rejected what is published for good, and another credential may fare better.
+    pub rejected: bool,
+    /// When what is published is to be checked against the cluster again; `None` for never.
+    pub verify_at: Option<EpochSeconds>,
     /// When the outputs were repaired, as far as remembered, the latest last.
     pub repairs: Vec<EpochSeconds>,
     /// When a credential was issued that can be had without a mint: another access with the same
@@ -197,6 +201,8 @@ pub enum IssueReason {
     Forced,
     /// The published one is gone or damaged, and no output holds it any more.
     Lost,
+    /// The cluster accepts the published one no longer.
+    Rejected,
 }
 
 impl IssueReason {
@@ -209,6 +215,7 @@ impl IssueReason {
             Self::SpecChanged => "spec-changed",
             Self::Forced => "forced",
             Self::Lost => "lost",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -230,6 +237,8 @@ pub enum Decision {
     Publish,
     /// Write the outputs from one that is intact, and remove those that are no longer wanted.
     Repair,
+    /// Ask the cluster about the published credential.
+    Verify,
     /// Issue a credential.
     Issue(IssueReason),
     /// Something is to be done and cannot be.
@@ -333,6 +342,7 @@ fn due(
     let due = now >= wanted.renew_at(published) || observed.shared_at.is_some_and(at_hand);
     wanted
         .mismatch(published)
+        .or_else(|| observed.rejected.then_some(IssueReason::Rejected))
         .or_else(|| due.then_some(IssueReason::Renewal))
 }
 
@@ -361,9 +371,13 @@ fn rest(
             by(renewal, limited.unwrap_or(Decision::Issue(reason)))
         }
         _ if broken => by(renewal, repair(observed, now)),
-        _ => Decision::Wait {
-            until: wake(now, renewal),
-        },
+        _ if observed.verify_at.is_some_and(|at| at <= now) => Decision::Verify,
+        _ => {
+            let next = renewal.into_iter().chain(observed.verify_at).min();
+            Decision::Wait {
+                until: wake(now, next),
+            }
+        }
     }
 }
 
@@ -477,7 +491,7 @@ fn unscheduled_limit(
         .failure
         .as_ref()
         .is_some_and(|failure| failure.may_have_minted && failure.attempt == wanted.attempt());
-    if reason != IssueReason::Lost && !after_loss {
+    if !matches!(reason, IssueReason::Lost | IssueReason::Rejected) && !after_loss {
         return None;
     }
     let recent = |at: &&EpochSeconds| **at <= now && now - **at < HOUR_SECONDS;

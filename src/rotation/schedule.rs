@@ -103,6 +103,22 @@ pub fn spacing_seconds(lifetime: i64) -> i64 {
     (lifetime / 20).max(SHORTEST_SPACING_SECONDS)
 }
 
+/// How often a published credential is asked about, in seconds.
+const VERIFICATION_SECONDS: i64 = 1800;
+
+/// When a published credential is asked about next, later than `now`: every 30 minutes, at an instant
+/// within them that depends on the UID alone, so that a restart asks nothing earlier.
+#[must_use]
+pub fn next_verification(uid: &str, now: EpochSeconds) -> EpochSeconds {
+    let offset = share(
+        VERIFICATION_SECONDS,
+        hash(uid, VERIFICATION_SECONDS),
+        HASHES,
+    );
+    let since = now.saturating_sub(offset).rem_euclid(VERIFICATION_SECONDS);
+    now.saturating_add(VERIFICATION_SECONDS - since)
+}
+
 /// Repairs within an hour that may follow one another at once.
 const PROMPT_REPAIRS: usize = 3;
 

@@ -90,6 +90,6 @@ fn until(decision: &Decision) -> Option<EpochSeconds> {
         Decision::Wait { until }
         | Decision::Suspended { until }
         | Decision::Refuse { until, .. } => Some(*until),
-        Decision::Publish | Decision::Repair | Decision::Issue(_) => None,
+        Decision::Publish | Decision::Repair | Decision::Verify | Decision::Issue(_) => None,
     }
 }

@@ -43,4 +43,5 @@ mod secrecy;
 mod sharing;
 mod tenancy;
 mod triggers;
+mod verification;
 mod writes;

@@ -57,7 +57,7 @@ impl Run<'_> {
             .failure
             .as_ref()
             .is_some_and(|failure| failure.may_have_minted);
-        if reason == IssueReason::Lost || after_loss {
+        if matches!(reason, IssueReason::Lost | IssueReason::Rejected) || after_loss {
             self.memory.note_unscheduled(self.now);
         }
         let minted = issue::mint(

@@ -65,6 +65,7 @@ impl Run<'_> {
             publish::write_outputs(self.context, &self.subject, &mut found, material).await;
         if found.holds(&held.material.issue) {
             self.verification.clone_from(&held.verification);
+            self.issued = true;
             report::issued(self.context, &self.subject, &held);
         }
         self.finish_writing(found, failure).await
@@ -76,9 +77,12 @@ impl Run<'_> {
         known.is_none_or(|known| known.cluster_id != of_credential.cluster_id)
     }
 
-    /// A credential that was not asked for by the user never shortens what is published.
+    /// A credential that was not asked for never shortens what is published and works.
     pub(super) fn is_worse(&self, held: &HeldCredential, found: &Observation) -> bool {
-        let asked_for = matches!(held.reason, IssueReason::SpecChanged | IssueReason::Forced);
+        let asked_for = matches!(
+            held.reason,
+            IssueReason::SpecChanged | IssueReason::Forced | IssueReason::Rejected
+        );
         let summary = found.summary(&self.subject, self.memory);
         !asked_for
             && summary.published().is_some_and(|published| {

@@ -117,6 +117,8 @@ fn observeds() -> impl Strategy<Value = Observed> {
             prop::bool::weighted(0.3),
             prop::collection::vec(-60..2 * HOUR, 0..16),
             prop::option::weighted(0.3, instants()),
+            prop::bool::weighted(0.1),
+            prop::option::of(-60..2 * HOUR),
         ),
     )
         .prop_map(
@@ -129,7 +131,7 @@ fn observeds() -> impl Strategy<Value = Observed> {
                 failure,
                 last_issue,
                 unscheduled,
-                (incomplete, repairs, shared_at),
+                (incomplete, repairs, shared_at, rejected, verify_in),
             )| {
                 let instants = |agos: Vec<i64>| {
                     let mut instants: Vec<_> = agos.into_iter().map(|ago| NOW - ago).collect();
@@ -149,6 +151,8 @@ fn observeds() -> impl Strategy<Value = Observed> {
                     failure,
                     last_issue_at: last_issue.map(|ago| NOW - ago),
                     unscheduled: instants(unscheduled),
+                    rejected,
+                    verify_at: verify_in.map(|seconds| NOW + seconds),
                     repairs: instants(repairs),
                     shared_at,
                 }
@@ -237,7 +241,7 @@ proptest! {
             ),
             Decision::Issue(_) => prop_assert_eq!(again, first),
             // What was to be written, or repaired from, may have become due meanwhile.
-            Decision::Publish | Decision::Repair => prop_assert!(
+            Decision::Publish | Decision::Repair | Decision::Verify => prop_assert!(
                 !matches!(again, Decision::Suspended { .. } | Decision::Publish) || again == first,
                 "{:?} became {:?}", first, again
             ),
@@ -250,7 +254,7 @@ proptest! {
         wanted in wanteds(), observed in observeds(),
     ) {
         let wanted = Wanted { suspend: false, ..wanted };
-        let unhindered = Observed { held: None, failure: None, ..observed };
+        let unhindered = Observed { held: None, failure: None, rejected: false, ..observed };
         let all_refused = unhindered.outputs.iter().all(|output| {
             matches!(output, OutputState::Conflict { .. } | OutputState::Unsupported)
         });
@@ -268,8 +272,9 @@ proptest! {
     fn nothing_is_issued_while_what_is_published_is_current(
         wanted in wanteds(), observed in observeds(),
     ) {
-        // But for what cannot be written from it, and what costs nothing.
-        let observed = Observed { incomplete: false, shared_at: None, ..observed };
+        // But for what cannot be written from it, what costs nothing, and what the cluster refuses.
+        let observed =
+            Observed { incomplete: false, shared_at: None, rejected: false, ..observed };
         if is_current(&wanted, &observed, NOW) {
             let decision = decide(&wanted, &observed, NOW);
             prop_assert!(!matches!(decision, Decision::Issue(_)), "{:?}", decision);
@@ -390,7 +395,9 @@ proptest! {
     fn what_lacks_something_is_issued_again_only_where_something_is_to_be_written(
         wanted in wanteds(), observed in observeds(),
     ) {
-        let observed = Observed { incomplete: true, held: None, shared_at: None, ..observed };
+        let observed = Observed {
+            incomplete: true, held: None, shared_at: None, rejected: false, ..observed
+        };
         let decision = decide(&wanted, &observed, NOW);
         if is_current(&wanted, &observed, NOW) {
             prop_assert_ne!(&decision, &Decision::Repair);
@@ -405,7 +412,9 @@ proptest! {
     fn another_accesss_credential_is_taken_within_the_window_and_never_an_older_one(
         wanted in wanteds(), observed in observeds(),
     ) {
-        let observed = Observed { incomplete: false, held: None, failure: None, ..observed };
+        let observed = Observed {
+            incomplete: false, held: None, failure: None, rejected: false, ..observed
+        };
         if is_current(&wanted, &observed, NOW) {
             let decision = decide(&wanted, &observed, NOW);
             if !can_share(&wanted, &observed, NOW) {
@@ -937,4 +946,51 @@ fn a_conflict_that_is_over_is_nothing_to_wait_for_and_any_other_failure_is() {
     assert!(waits(over(), Reason::SecretWriteFailed));
     let still = vec![OutputState::Missing, conflict];
     assert!(waits(still, Reason::SecretConflict));
+}
+
+#[test]
+fn what_the_cluster_rejects_for_good_is_issued_anew_within_the_hourly_limit() {
+    let wanted = wanted();
+    let rejected = Observed {
+        rejected: true,
+        ..published(&issue_of(&wanted, NOW - HOUR, WEEK))
+    };
+    let decision = Decision::Issue(IssueReason::Rejected);
+    assert_eq!(decide(&wanted, &rejected, NOW), decision);
+    let often = Observed {
+        unscheduled: (1..=6).map(|minutes| NOW - 60 * minutes).rev().collect(),
+        ..rejected
+    };
+    let Decision::Refuse { reason, .. } = decide(&wanted, &often, NOW) else {
+        panic!("not limited");
+    };
+    assert_eq!(reason, Reason::IssueLimitReached);
+}
+
+#[test]
+fn the_cluster_is_asked_at_its_time_and_only_when_nothing_else_is_to_be_done() {
+    let wanted = wanted();
+    let at = NOW + 100;
+    let observed = Observed {
+        verify_at: Some(at),
+        ..published(&issue_of(&wanted, NOW - HOUR, WEEK))
+    };
+    assert_eq!(
+        decide(&wanted, &observed, NOW),
+        Decision::Wait { until: at }
+    );
+    assert_eq!(decide(&wanted, &observed, at), Decision::Verify);
+    let broken = Observed {
+        obsolete: true,
+        ..observed.clone()
+    };
+    assert_eq!(decide(&wanted, &broken, at), Decision::Repair);
+    let suspended = Wanted {
+        suspend: true,
+        ..wanted
+    };
+    assert!(matches!(
+        decide(&suspended, &observed, at),
+        Decision::Suspended { .. }
+    ));
 }

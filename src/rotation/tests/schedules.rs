@@ -1,5 +1,7 @@
 //! The instants: when to renew, when to try again.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -282,4 +284,24 @@ proptest! {
         prop_assert!(jittered >= (delay * 4 / 5).max(1));
         prop_assert!(jittered <= (delay * 6 / 5).max(1));
     }
+}
+
+#[test]
+fn a_credential_is_asked_about_every_half_hour_at_an_instant_that_the_uid_alone_decides() {
+    for uid in ["a", "b", "c"] {
+        let first = next_verification(uid, NOW);
+        assert!((1..=1800).contains(&(first - NOW)), "{}", first - NOW);
+        for now in [NOW, first - 1] {
+            assert_eq!(
+                next_verification(uid, now),
+                first,
+                "a restart asks nothing earlier"
+            );
+        }
+        assert_eq!(next_verification(uid, first), first + 1800);
+    }
+    let instants: BTreeSet<_> = (0..100)
+        .map(|number| next_verification(&number.to_string(), NOW))
+        .collect();
+    assert!(instants.len() > 90, "they are spread");
 }
