@@ -160,6 +160,7 @@ impl Run<'_> {
 
     /// After success: what is left to do is to wait.
     async fn rest(mut self, found: &Observation) -> EpochSeconds {
+        self.follow_published(found);
         let until = match self.decide(found) {
             Decision::Wait { until } => until,
             _ => self.now + 1,

@@ -155,7 +155,8 @@ impl<K: Sharer> Budget<K> {
         self.turns += 1;
         // Of those who do not wait any more, nothing needs to be known.
         let without = &self.without;
-        self.last_turns.retain(|tenant, _| without.contains_key(tenant));
+        self.last_turns
+            .retain(|tenant, _| without.contains_key(tenant));
         self.last_turns.insert(key.tenant(), self.turns);
     }
 
@@ -445,8 +446,10 @@ mod tests {
         budget.spend(50, 0);
         let waits = 5000;
         let renewal = |key: u32| (key, Turn::Expiring(i64::from(key)));
-        let mut asking: BTreeMap<(EpochMillis, u32), Turn> =
-            (0..30).map(renewal).map(|(key, turn)| ((1, key), turn)).collect();
+        let mut asking: BTreeMap<(EpochMillis, u32), Turn> = (0..30)
+            .map(renewal)
+            .map(|(key, turn)| ((1, key), turn))
+            .collect();
         asking.insert((1, waits), Turn::Waiting(0));
         let mut renewals = 30;
         while let Some(((now, key), turn)) = asking.pop_first() {

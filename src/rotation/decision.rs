@@ -143,6 +143,10 @@ pub struct HeldIssue {
 
 /// What is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an observation of its own"
+)]
 pub struct Observed {
     /// The outputs, in the order of the spec.
     pub outputs: Vec<OutputState>,

@@ -84,7 +84,9 @@ async fn an_operator_without_work_makes_no_request_for_a_minute_but_its_watches_
     let calls = stage.digitalocean_requests().len();
     // What is tested is that nothing happens meanwhile.
     sleep(Duration::from_secs(60)).await;
-    let made = stage.operator_requests(position).await;
+    let mut made = stage.operator_requests(position).await;
+    // An operator of chosen namespaces asks, ever more rarely, whether it serves accounts by now.
+    made.retain(|request| request.resource != "doaccounts");
     assert!(made.is_empty(), "{:#?}", summary(&made));
     assert_eq!(stage.digitalocean_requests().len(), calls);
     let all = stage.all_operator_requests(position).await;

@@ -40,6 +40,9 @@ impl Run<'_> {
     /// Whether the cluster has never accepted the published credential and rejects it: another one
     /// would fare no better.
     fn was_rejected_when_published(&self, issue: &Issue) -> bool {
+        if let Some(verification) = &self.verification {
+            return verification.reason == Reason::Rejected;
+        }
         let status = self.subject.status();
         let credential = status.credential.unwrap_or_default();
         let expires_at = credential.expires_at.map(|time| time.0.as_second());
