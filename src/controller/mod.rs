@@ -8,6 +8,7 @@
 
 mod accounts;
 mod cache;
+mod caches;
 mod context;
 mod events;
 mod gate;

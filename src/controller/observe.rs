@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::context::{Caches, Context};
+use super::caches::Caches;
+use super::context::Context;
 use super::key::ObjectKey;
 use super::kubernetes::ApiError;
 use super::memory::{HeldCredential, Memory, Reverification};

@@ -1,0 +1,328 @@
+//! All that the watches have told, and who is concerned by a change of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::cache::{Cache, Versioned};
+use super::key::{ObjectKey, TokenSource};
+use super::subject::token_source;
+use crate::api::{DEFAULT_OUTPUT_SUFFIX, DOAccount, DOClusterAccess, Output};
+use crate::outputs::FoundMetadata;
+use crate::rotation::EpochSeconds;
+
+/// What the watches have told.
+#[derive(Debug, Default)]
+pub struct Caches {
+    /// The accesses.
+    pub accesses: Cache<DOClusterAccess>,
+    /// The DOAccounts, in no namespace.
+    pub accounts: Cache<DOAccount>,
+    /// The Secrets that bear our label.
+    pub secrets: Cache<FoundMetadata>,
+    secrets_by_access: BTreeMap<String, BTreeSet<ObjectKey>>,
+    /// Which accesses name a Secret as an output, where they say so.
+    claims: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+}
+
+impl Versioned for DOClusterAccess {
+    fn resource_version(&self) -> &str {
+        self.metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default()
+    }
+}
+
+impl Versioned for DOAccount {
+    fn resource_version(&self) -> &str {
+        self.metadata
+            .resource_version
+            .as_deref()
+            .unwrap_or_default()
+    }
+}
+
+impl Versioned for FoundMetadata {
+    fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+}
+
+impl Caches {
+    /// When the published credential of an access expires, as its status says.
+    #[must_use]
+    pub fn expires_at(&self, key: &ObjectKey) -> Option<EpochSeconds> {
+        let access = self.accesses.get(key)?;
+        let credential = access.status.as_ref()?.credential.as_ref()?;
+        credential
+            .expires_at
+            .as_ref()
+            .map(|time| time.0.as_second())
+    }
+
+    /// Whether there is an access with this UID in `namespace`.
+    #[must_use]
+    pub fn access_exists(&self, namespace: &str, uid: &str) -> bool {
+        self.accesses
+            .in_namespace(namespace)
+            .any(|(_, access)| access.metadata.uid.as_deref() == Some(uid))
+    }
+
+    /// The DOAccount of this name.
+    #[must_use]
+    pub fn account(&self, name: &str) -> Option<Arc<DOAccount>> {
+        self.accounts.get(&ObjectKey::new("", name))
+    }
+
+    /// The accesses that name the DOAccount, allowed or not.
+    #[must_use]
+    pub fn users_of_account(&self, name: &str) -> Vec<ObjectKey> {
+        let account = TokenSource::Account(name.into());
+        let users = self
+            .accesses
+            .iter()
+            .filter(|(key, access)| token_source(key, access) == account);
+        users.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The accesses that name the Secret with this key as an output.
+    #[must_use]
+    pub fn claimants(&self, secret: &ObjectKey) -> Vec<ObjectKey> {
+        let explicit = self.claims.get(secret).into_iter().flatten().cloned();
+        let default = secret
+            .name
+            .strip_suffix(DEFAULT_OUTPUT_SUFFIX)
+            .map(|name| ObjectKey::new(&secret.namespace, name))
+            .filter(|key| {
+                let access = self.accesses.get(key);
+                access.is_some_and(|access| access.spec.outputs.is_none())
+            });
+        explicit.chain(default).collect()
+    }
+
+    /// The name of an older access that names the same Secret in an output that `could` have it: of two
+    /// that may have a Secret, the older gets it.
+    #[must_use]
+    pub fn older_claimant(
+        &self,
+        access: &DOClusterAccess,
+        secret: &ObjectKey,
+        could: impl Fn(&Output) -> bool,
+    ) -> Option<Arc<str>> {
+        let age = |access: &DOClusterAccess| {
+            let created = access.metadata.creation_timestamp.as_ref();
+            (created.map(|time| time.0), access.metadata.uid.clone())
+        };
+        let ours = age(access);
+        let names_it = |other: &DOClusterAccess| {
+            let outputs = other.effective_outputs();
+            let mut same = outputs.iter();
+            same.any(|output| *output.secret_name == *secret.name && could(output))
+        };
+        let is_older = |key: &ObjectKey| {
+            self.accesses.get(key).is_some_and(|other| {
+                other.metadata.deletion_timestamp.is_none()
+                    && age(&other) < ours
+                    && names_it(&other)
+            })
+        };
+        let claimants = self.claimants(secret);
+        claimants.into_iter().find(is_older).map(|key| key.name)
+    }
+
+    /// Takes over an access unless a newer version is there. Says whether it did, and which other
+    /// accesses may now have a Secret that this one no longer claims.
+    pub fn observe_access(
+        &mut self,
+        key: &ObjectKey,
+        access: DOClusterAccess,
+    ) -> (bool, Vec<ObjectKey>) {
+        let before = self.accesses.get(key);
+        if !self.accesses.observe(key, access) {
+            return (false, Vec::new());
+        }
+        let after = self.accesses.get(key);
+        // One that was made anew in the meantime is younger.
+        let same_claims = before
+            .as_ref()
+            .zip(after.as_ref())
+            .is_some_and(|(before, after)| {
+                before.metadata.uid == after.metadata.uid
+                    && before.spec.outputs == after.spec.outputs
+            });
+        if same_claims {
+            return (true, Vec::new());
+        }
+        let released = self.unclaim(key, before.as_deref());
+        for secret in after.iter().flat_map(|access| explicit_claims(key, access)) {
+            self.claims.entry(secret).or_default().insert(key.clone());
+        }
+        (true, released)
+    }
+
+    /// Forgets an access, unless what is there is newer. Says whether it did, and which other
+    /// accesses may now have a Secret that this one claimed.
+    pub fn remove_access(
+        &mut self,
+        key: &ObjectKey,
+        resource_version: &str,
+    ) -> (bool, Vec<ObjectKey>) {
+        let before = self.accesses.get(key);
+        if !self.accesses.remove(key, resource_version) {
+            return (false, Vec::new());
+        }
+        (true, self.unclaim(key, before.as_deref()))
+    }
+
+    /// Forgets the accesses of `namespace` (of all, if `None`) that are not `listed`. Says which
+    /// accesses that concerns.
+    pub fn retain_listed_accesses(
+        &mut self,
+        namespace: Option<&str>,
+        listed: &BTreeSet<ObjectKey>,
+    ) -> Vec<ObjectKey> {
+        let before: BTreeMap<_, _> = self
+            .accesses
+            .iter()
+            .filter(|(key, _)| !listed.contains(*key))
+            .map(|(key, access)| (key.clone(), access.clone()))
+            .collect();
+        let gone = self.accesses.retain_listed(namespace, listed);
+        let mut concerned = gone.clone();
+        for key in &gone {
+            let access = before.get(key).map(Arc::as_ref);
+            concerned.extend(self.unclaim(key, access));
+        }
+        concerned
+    }
+
+    fn unclaim(&mut self, key: &ObjectKey, access: Option<&DOClusterAccess>) -> Vec<ObjectKey> {
+        let Some(access) = access else {
+            return Vec::new();
+        };
+        for secret in explicit_claims(key, access) {
+            if let Some(claimants) = self.claims.get_mut(&secret) {
+                claimants.remove(key);
+                if claimants.is_empty() {
+                    self.claims.remove(&secret);
+                }
+            }
+        }
+        let outputs = access.effective_outputs();
+        let secrets = outputs
+            .iter()
+            .map(|output| ObjectKey::new(&key.namespace, &output.secret_name));
+        secrets
+            .flat_map(|secret| self.claimants(&secret))
+            .filter(|claimant| claimant != key)
+            .collect()
+    }
+
+    /// The Secrets that belong to the access with this UID.
+    pub fn secrets_of(&self, uid: &str) -> impl Iterator<Item = Arc<FoundMetadata>> {
+        let keys = self.secrets_by_access.get(uid).into_iter().flatten();
+        keys.filter_map(|key| self.secrets.get(key))
+    }
+
+    /// Takes over a Secret unless a newer version is there. Says which accesses it concerns: the
+    /// one that it belongs to, and the one that it belonged to before.
+    pub fn observe_secret(&mut self, secret: FoundMetadata) -> Vec<ObjectKey> {
+        let key = ObjectKey::new(&secret.namespace, &secret.name);
+        let before = self.secrets.get(&key);
+        let uid = secret.access_uid.clone();
+        if !self.secrets.observe(&key, secret) {
+            return Vec::new();
+        }
+        let mut concerned = before
+            .as_ref()
+            .map(|before| self.unlink(&key, before))
+            .unwrap_or_default();
+        if let Some(uid) = uid {
+            self.secrets_by_access
+                .entry(uid)
+                .or_default()
+                .insert(key.clone());
+        }
+        let after = self.secrets.get(&key);
+        concerned.extend(after.as_deref().and_then(access_key));
+        let was_owned = before
+            .as_ref()
+            .is_some_and(|before| before.access_uid.is_some());
+        if was_owned && after.is_some_and(|after| after.access_uid.is_none()) {
+            // It was let go: those whom it was in the way of.
+            concerned.extend(self.claimants(&key));
+        }
+        concerned.sort();
+        concerned.dedup();
+        concerned
+    }
+
+    /// Forgets a Secret, unless what is there is newer. Says which accesses that concerns.
+    pub fn remove_secret(&mut self, key: &ObjectKey, resource_version: &str) -> Vec<ObjectKey> {
+        let before = self.secrets.get(key);
+        if !self.secrets.remove(key, resource_version) {
+            return Vec::new();
+        }
+        let mut concerned = before
+            .map(|before| self.unlink(key, &before))
+            .unwrap_or_default();
+        // Those whom it was in the way of.
+        concerned.extend(self.claimants(key));
+        concerned.sort();
+        concerned.dedup();
+        concerned
+    }
+
+    /// Forgets the Secrets of `namespace` (of all, if `None`) that are not `listed`. Says which
+    /// accesses that concerns.
+    pub fn retain_listed_secrets(
+        &mut self,
+        namespace: Option<&str>,
+        listed: &BTreeSet<ObjectKey>,
+    ) -> Vec<ObjectKey> {
+        let before: BTreeMap<_, _> = self
+            .secrets
+            .iter()
+            .filter(|(key, _)| !listed.contains(*key))
+            .map(|(key, secret)| (key.clone(), secret.clone()))
+            .collect();
+        let gone = self.secrets.retain_listed(namespace, listed);
+        let mut concerned = Vec::new();
+        for (key, secret) in gone.iter().filter_map(|key| before.get_key_value(key)) {
+            concerned.extend(self.unlink(key, secret));
+            // Those whom it was in the way of.
+            concerned.extend(self.claimants(key));
+        }
+        concerned
+    }
+
+    fn unlink(&mut self, key: &ObjectKey, secret: &FoundMetadata) -> Vec<ObjectKey> {
+        if let Some(uid) = &secret.access_uid
+            && let Some(keys) = self.secrets_by_access.get_mut(uid)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.secrets_by_access.remove(uid);
+            }
+        }
+        access_key(secret).into_iter().collect()
+    }
+}
+
+/// The access that a Secret says it belongs to. Only a hint whom to wake: what counts is the UID.
+fn access_key(secret: &FoundMetadata) -> Option<ObjectKey> {
+    secret
+        .access_name()
+        .map(|name| ObjectKey::new(&secret.namespace, name))
+}
+
+/// The Secrets that the outputs of `access` name. Without any, its name says it.
+fn explicit_claims(key: &ObjectKey, access: &DOClusterAccess) -> Vec<ObjectKey> {
+    let outputs = access.spec.outputs.iter().flatten();
+    outputs
+        .map(|output| ObjectKey::new(&key.namespace, &output.secret_name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
