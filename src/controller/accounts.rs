@@ -83,10 +83,13 @@ pub(super) async fn report(
             context.caches().accounts.observe(&key, written);
             None
         }
-        // It was deleted, or deleted and made again: the watch tells.
-        Err(error) if matches!(error.kind, ApiErrorKind::Conflict | ApiErrorKind::NotFound) => {
+        Err(error) if error.kind == ApiErrorKind::NotFound => {
             debug!(%error, "the status belongs to an account that is gone");
             None
+        }
+        Err(error) if error.kind == ApiErrorKind::Conflict => {
+            debug!(%error, "the status belongs to an account as it was before");
+            Some(now + 1)
         }
         Err(error) => {
             warn!(account = name, %error, "the status of a DOAccount could not be written");

@@ -5,8 +5,11 @@
 //! some milliseconds, and deciding on the older version would cost another read of the Secret; so
 //! here the newer resource version wins, whoever brought it. Resource versions of one resource are
 //! ordered numbers (Kubernetes' KEP-5504); one that is no number never wins.
+//!
+//! What is gone is remembered for a while, too: an answer that was under way when the watch told of the
+//! deletion must not bring the object back, for the watch will not tell a second time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::key::ObjectKey;
@@ -17,16 +20,49 @@ pub trait Versioned {
     fn resource_version(&self) -> &str;
 }
 
+/// Deletions that are remembered: more than come in the time that a request takes.
+const DELETIONS_REMEMBERED: usize = 4096;
+
 /// Objects of one kind, by key, in key order.
 #[derive(Debug)]
 pub struct Cache<T> {
     items: BTreeMap<ObjectKey, Arc<T>>,
+    deleted: Deleted,
+}
+
+/// The version at which each of the objects that were deleted lately was gone.
+#[derive(Debug, Default)]
+struct Deleted {
+    versions: BTreeMap<ObjectKey, u64>,
+    oldest_first: VecDeque<ObjectKey>,
+}
+
+impl Deleted {
+    fn note(&mut self, key: &ObjectKey, at: u64) {
+        if let Some(known) = self.versions.get_mut(key) {
+            *known = at.max(*known);
+            return;
+        }
+        self.versions.insert(key.clone(), at);
+        self.oldest_first.push_back(key.clone());
+        if self.oldest_first.len() > DELETIONS_REMEMBERED
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.versions.remove(&oldest);
+        }
+    }
+
+    /// Whether the object was gone by this version.
+    fn includes(&self, key: &ObjectKey, at: u64) -> bool {
+        self.versions.get(key).is_some_and(|gone| at <= *gone)
+    }
 }
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
         Self {
             items: BTreeMap::new(),
+            deleted: Deleted::default(),
         }
     }
 }
@@ -51,11 +87,13 @@ impl<T: Versioned> Cache<T> {
             .take_while(move |(key, _)| *key.namespace == *namespace)
     }
 
-    /// Takes over `item` unless a newer version is there; says whether it did.
+    /// Takes over `item` unless a newer version is there, or was deleted; says whether it did.
     pub fn observe(&mut self, key: &ObjectKey, item: T) -> bool {
-        let newer = self.items.get(key).is_none_or(|present| {
-            version(item.resource_version()) > version(present.resource_version())
-        });
+        let observed = version(item.resource_version());
+        let newer = match self.items.get(key) {
+            Some(present) => observed > version(present.resource_version()),
+            None => !self.deleted.includes(key, observed),
+        };
         if newer {
             self.items.insert(key.clone(), Arc::new(item));
         }
@@ -70,6 +108,7 @@ impl<T: Versioned> Cache<T> {
         if older {
             self.items.remove(key);
         }
+        self.deleted.note(key, version(resource_version));
         older
     }
 
@@ -87,7 +126,9 @@ impl<T: Versioned> Cache<T> {
             .cloned()
             .collect();
         for key in &gone {
-            self.items.remove(key);
+            if let Some(item) = self.items.remove(key) {
+                self.deleted.note(key, version(item.resource_version()));
+            }
         }
         gone
     }
@@ -129,6 +170,33 @@ mod tests {
         assert!(!cache.remove(&key(), "9"));
         assert!(cache.remove(&key(), "11"));
         assert!(cache.get(&key()).is_none());
+    }
+
+    #[test]
+    fn an_answer_that_was_under_way_does_not_bring_back_what_was_deleted_meanwhile() {
+        let mut cache = Cache::default();
+        cache.observe(&key(), Item("10"));
+        assert!(cache.remove(&key(), "11"));
+        assert!(!cache.observe(&key(), Item("10")));
+        assert!(cache.get(&key()).is_none());
+        assert!(cache.observe(&key(), Item("12")), "it was made again");
+
+        cache.retain_listed(None, &BTreeSet::new());
+        assert!(!cache.observe(&key(), Item("12")));
+        assert!(cache.observe(&key(), Item("13")));
+    }
+
+    #[test]
+    fn of_deletions_only_the_latest_are_remembered() {
+        let mut cache = Cache::<Item>::default();
+        for number in 0..2 * DELETIONS_REMEMBERED {
+            cache.remove(&ObjectKey::new("namespace", &number.to_string()), "5");
+        }
+        assert_eq!(cache.deleted.versions.len(), DELETIONS_REMEMBERED);
+        assert_eq!(cache.deleted.oldest_first.len(), DELETIONS_REMEMBERED);
+        assert!(cache.observe(&ObjectKey::new("namespace", "0"), Item("4")));
+        let last = (2 * DELETIONS_REMEMBERED - 1).to_string();
+        assert!(!cache.observe(&ObjectKey::new("namespace", &last), Item("4")));
     }
 
     #[test]

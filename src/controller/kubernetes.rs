@@ -172,11 +172,12 @@ impl Kubernetes {
         }
     }
 
-    /// Writes the whole status of the access with this UID. A namesake is not touched: it has
-    /// another UID, and the API server answers with a conflict.
+    /// Writes the whole status of this version of the access. A namesake is not touched: its version is
+    /// another one. (Its UID says nothing here: an API server that writes a status takes all metadata
+    /// from the object that is there.)
     ///
     /// # Errors
-    /// As for any write.
+    /// [`ApiErrorKind::Conflict`] where it has changed; otherwise as for any write.
     pub async fn apply_status(
         &self,
         access: &DOClusterAccess,
@@ -189,7 +190,11 @@ impl Kubernetes {
         let body = json!({
             "apiVersion": "doclusteraccess.dev/v1alpha1",
             "kind": "DOClusterAccess",
-            "metadata": { "namespace": namespace, "name": name, "uid": metadata.uid },
+            "metadata": {
+                "namespace": namespace,
+                "name": name,
+                "resourceVersion": metadata.resource_version,
+            },
             "status": status,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -197,10 +202,10 @@ impl Kubernetes {
             .await
     }
 
-    /// Writes the whole status of this account, and of no namesake.
+    /// Writes the whole status of this version of the account.
     ///
     /// # Errors
-    /// As for any write.
+    /// [`ApiErrorKind::Conflict`] where it has changed; otherwise as for any write.
     pub async fn apply_account_status(
         &self,
         account: &DOAccount,
@@ -211,7 +216,7 @@ impl Kubernetes {
         let body = json!({
             "apiVersion": "doclusteraccess.dev/v1alpha1",
             "kind": "DOAccount",
-            "metadata": { "name": name, "uid": account.metadata.uid },
+            "metadata": { "name": name, "resourceVersion": account.metadata.resource_version },
             "status": status,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -242,5 +247,59 @@ async fn within_deadline<T>(request: impl Future<Output = kube::Result<T>>) -> R
                 DEADLINE.as_secs()
             ),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use do_cluster_access_testbed::api_server::ApiServer;
+    use serde_json::json;
+
+    use super::*;
+
+    fn access() -> DOClusterAccess {
+        let spec = json!({"cluster": {"name": "prod"}});
+        let mut access = DOClusterAccess::new("prod", serde_json::from_value(spec).unwrap());
+        access.metadata.namespace = Some("team-a".to_string());
+        access
+    }
+
+    #[tokio::test]
+    async fn the_status_of_an_access_that_was_made_again_meanwhile_is_not_written() {
+        let server = ApiServer::new(|| jiff::Timestamp::UNIX_EPOCH, 1);
+        server.create_namespace("team-a");
+        let accesses: Api<DOClusterAccess> = Api::namespaced(server.client(), "team-a");
+        let create = async || {
+            accesses
+                .create(&PostParams::default(), &access())
+                .await
+                .unwrap()
+        };
+        let kubernetes = Kubernetes::new(server.client());
+        let status = DOClusterAccessStatus {
+            last_rotate_request: Some("1".to_string()),
+            ..DOClusterAccessStatus::default()
+        };
+        let first = create().await;
+        let written = kubernetes.apply_status(&first, &status).await.unwrap();
+        assert_eq!(
+            written.status.unwrap().last_rotate_request,
+            status.last_rotate_request
+        );
+        accesses
+            .delete("prod", &DeleteParams::default())
+            .await
+            .unwrap();
+        let gone = kubernetes.apply_status(&first, &status).await.unwrap_err();
+        assert_eq!(gone.kind, ApiErrorKind::NotFound);
+
+        create().await;
+        let other = kubernetes.apply_status(&first, &status).await.unwrap_err();
+        assert_eq!(other.kind, ApiErrorKind::Conflict);
+        let namesake = accesses.get("prod").await.unwrap();
+        assert_eq!(
+            namesake.status.unwrap_or_default().last_rotate_request,
+            None
+        );
     }
 }

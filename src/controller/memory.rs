@@ -31,6 +31,8 @@ pub struct Memory {
     pub unscheduled: Vec<EpochSeconds>,
     /// The pinned cluster was answered with 404.
     pub missing_since: Option<Missing>,
+    /// What the cluster said of an issue that was published.
+    pub verdict: Option<(Issue, Verification)>,
     /// When what is published is asked about, and what came of it.
     pub reverification: Option<Reverification>,
     /// When the outputs were repaired.

@@ -53,12 +53,13 @@ pub(super) async fn report(
     let now = attempt.now;
     let issued = attempt.issued;
     let previous = subject.status();
+    let verification = verdict(memory, &observed, attempt.verification);
     let outcome = Outcome {
         wanted: &subject.wanted,
         observed: &observed,
         outputs: written(subject, found),
         synced: synced(subject, memory, found, attempt.finding),
-        verification: attempt.verification,
+        verification,
         cluster: attempt.cluster,
         now,
     };
@@ -69,6 +70,20 @@ pub(super) async fn report(
     }
     tell(context, subject, &previous, &outcome.synced, issued);
     write(context, subject, &status, now).await
+}
+
+/// What the cluster said of what is published: now, or before, should that never have reached status.
+fn verdict(
+    memory: &mut Memory,
+    observed: &Observed,
+    asked: Option<Verification>,
+) -> Option<Verification> {
+    let published = observed.published()?;
+    if let Some(verification) = asked {
+        memory.verdict = Some((published.clone(), verification));
+    }
+    let (issue, verification) = memory.verdict.as_ref()?;
+    (issue == published).then(|| verification.clone())
 }
 
 /// Whether nothing is left to do: what went wrong before is over.
@@ -292,10 +307,14 @@ async fn write(
             take_over(context, subject, written);
             None
         }
-        // It was deleted, or deleted and made again: the watch tells.
-        Err(error) if matches!(error.kind, ApiErrorKind::Conflict | ApiErrorKind::NotFound) => {
+        Err(error) if error.kind == ApiErrorKind::NotFound => {
             debug!(%error, "the status belongs to an access that is gone");
             None
+        }
+        // It has changed, or was deleted and made again: what there is to say is found out anew.
+        Err(error) if error.kind == ApiErrorKind::Conflict => {
+            debug!(%error, "the status belongs to an access as it was before");
+            Some(now + 1)
         }
         Err(error) => {
             warn!(%error, "the status could not be written");

@@ -26,6 +26,7 @@ mod always_valid;
 mod bad_input;
 mod cel;
 mod clusters;
+mod conformance;
 mod consumers;
 mod cost;
 mod documentation;
