@@ -31,6 +31,8 @@ pub struct Memory {
     pub unscheduled: Vec<EpochSeconds>,
     /// The pinned cluster was answered with 404.
     pub missing_since: Option<Missing>,
+    /// The reason of `Synced` that was told of last.
+    pub told: Option<Reason>,
     /// What the cluster said of an issue that was published.
     pub verdict: Option<(Issue, Verification)>,
     /// When what is published is asked about, and what came of it.

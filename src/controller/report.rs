@@ -68,7 +68,7 @@ pub(super) async fn report(
     if status == previous {
         return None;
     }
-    tell(context, subject, &previous, &outcome.synced, issued);
+    tell(context, subject, memory, &previous, &outcome.synced, issued);
     write(context, subject, &status, now).await
 }
 
@@ -208,6 +208,7 @@ fn count_expired(context: &Context, memory: &mut Memory, observed: &Observed, no
 fn tell(
     context: &Context,
     subject: &Subject,
+    memory: &mut Memory,
     previous: &DOClusterAccessStatus,
     synced: &Finding,
     issued: bool,
@@ -218,7 +219,9 @@ fn tell(
         .iter()
         .find(|condition| condition.type_ == kind);
     let reason = synced.reason.as_str();
-    if before.is_some_and(|condition| condition.reason == reason) {
+    // A status that could not be written is no reason to tell again.
+    let told = memory.told.replace(synced.reason) == Some(synced.reason);
+    if told || before.is_some_and(|condition| condition.reason == reason) {
         return;
     }
     let failed = ConditionStatus::False.as_str();
