@@ -82,7 +82,7 @@ mod families {
     pub(super) const RUNS: Description = description("reconciles", Counter, &["result"], "Runs, by how they ended");
     pub(super) const REQUESTS: Description = description("digitalocean_requests", Counter, &["operation", "code"], "Calls to DigitalOcean, by operation and status code (none without an answer)");
     pub(super) const REQUEST_DURATION: Description = description("digitalocean_request_duration_seconds", Histogram, &[], "Duration of calls to DigitalOcean");
-    pub(super) const RATELIMIT_REMAINING: Description = description("digitalocean_ratelimit_remaining", Gauge, ACCOUNT, "Requests that DigitalOcean allows yet, as of the last list");
+    pub(super) const RATELIMIT_REMAINING: Description = description("digitalocean_ratelimit_remaining", Gauge, ACCOUNT, "Requests that DigitalOcean allows yet, as of the last answer that said so");
     pub(super) const ACCOUNT_CLUSTERS: Description = description("account_clusters", Gauge, ACCOUNT, "Clusters that the API token sees");
     pub(super) const LEADER: Description = description("leader", Gauge, &[], "1 while this process is the one that works, else 0");
 }

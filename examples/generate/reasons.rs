@@ -14,7 +14,7 @@ const CONDITIONS: [ConditionType; 3] = [
 /// A table for each condition of an access, and what a DOAccount takes from them.
 pub(crate) fn page() -> String {
     let mut parts = vec![
-        "Each condition in `status.conditions` has one of the reasons below. The words are stable: automation may rely on them. The sentence is how the condition's message begins; what is special to the case follows it.".to_owned(),
+        "Each condition in `status.conditions` has one of the reasons below. The words are stable: automation may rely on them. The sentence is what the condition's message says, behind what it is about in that case (a Secret, a DOAccount).".to_owned(),
         points([
             "*Stalls*: nothing but a user's action will help, so the condition `Stalled` is `True` with the same reason, and tools that know kstatus report a failure instead of waiting.".to_owned(),
             "*Tried again*: who decides when the next attempt comes. Whatever was wrong, a change of the spec leads to an attempt at once.".to_owned(),
