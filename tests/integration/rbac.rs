@@ -5,7 +5,9 @@ use std::pin::pin;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::{OperatorProcess, Rights, Stage, World, eventually, summary, unavailable};
+use crate::harness::{
+    Account, OperatorProcess, Rights, Stage, World, eventually, summary, unavailable,
+};
 
 /// Makes the operator use all that it may do. Goes as far as it is served.
 async fn play(stage: &Stage) {
@@ -84,4 +86,38 @@ async fn is_needed(resource: &str, verb: &str) {
             refused.await;
         }
     }
+}
+
+#[tokio::test]
+async fn each_verb_that_the_chart_grants_on_accounts_is_needed() {
+    if unavailable() {
+        return;
+    }
+    let verbs = [
+        ("doaccounts", "list"),
+        ("doaccounts", "watch"),
+        ("doaccounts/status", "patch"),
+    ];
+    join_all(verbs.map(|(resource, verb)| is_needed_for_accounts(resource, verb))).await;
+}
+
+/// Without `verb` on `resource` something is refused that belongs to serving accounts.
+async fn is_needed_for_accounts(resource: &str, verb: &str) {
+    let rights = async |namespace: &str| {
+        let rights = Rights::with_accounts(namespace, &[namespace]).await;
+        rights.without(resource, verb)
+    };
+    let world = World::shared().await;
+    let stage = Stage::with_rights(&world, rights).await;
+    let position = stage.audit_position().await;
+    // Every operator that sees the account says something of it: this one alone that its token works.
+    let name = stage.namespace.as_str();
+    stage
+        .put_secret(name, &[("access-token", &stage.api_token)])
+        .await;
+    let spec = json!({"tokenSecretRef": {"name": name}});
+    let account = Account::create(&stage.client, name, spec).await;
+    let _operator = OperatorProcess::start(&stage, &[]).await;
+    stage.refused(position, resource, verb).await;
+    account.delete().await;
 }

@@ -80,7 +80,11 @@ async fn an_operator_of_chosen_namespaces_serves_accounts_where_the_chart_gives_
         .iter()
         .map(|request| (request.verb.as_str(), request.code))
         .collect();
-    assert_eq!(codes, [("list", 403)], "it is asked for once in minutes");
+    assert!(codes.iter().all(|code| *code == ("list", 403)), "{codes:?}");
+    assert!(
+        (1..=3).contains(&codes.len()),
+        "asked ever more rarely: {codes:?}"
+    );
     assert_eq!(
         plain.mints().len() + serving.mints().len(),
         4,
