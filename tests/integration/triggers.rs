@@ -225,6 +225,7 @@ async fn an_access_that_is_created_with_a_rotate_annotation_is_issued_once() {
     let stage = stage!();
     let _operator = Operator::start(&stage).await;
     stage.add_cluster(stage.cluster("prod"));
+    stage.add_cluster(stage.cluster("fence"));
     let annotations = [("doclusteraccess.dev/rotate", "restored-from-a-backup")];
     let spec = json!({"cluster": {"name": "prod"}});
     let access = stage
@@ -236,8 +237,9 @@ async fn an_access_that_is_created_with_a_rotate_annotation_is_issued_once() {
         Some("restored-from-a-backup")
     );
     access.touch("once").await;
+    // On a cluster of its own: one made in the second of the mint would share it.
     stage
-        .create_access("fence", json!({"cluster": {"name": "prod"}}))
+        .create_access("fence", json!({"cluster": {"name": "fence"}}))
         .await
         .ready()
         .await;
