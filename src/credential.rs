@@ -177,6 +177,21 @@ impl fmt::Debug for Credential {
 }
 
 impl Authentication {
+    /// The token where there is one, else certificate and key where both are there.
+    #[must_use]
+    pub fn from_parts(
+        token: Option<SecretString>,
+        certificate_pem: Option<&str>,
+        key_pem: Option<SecretString>,
+    ) -> Option<Self> {
+        let certificate = certificate_pem.zip(key_pem);
+        let certificate = certificate.map(|(certificate_pem, key_pem)| Self::Certificate {
+            certificate_pem: certificate_pem.to_string(),
+            key_pem,
+        });
+        token.map(Self::Token).or(certificate)
+    }
+
     /// The bearer token, of a cluster that has one.
     #[must_use]
     pub fn token(&self) -> Option<&SecretString> {

@@ -315,10 +315,9 @@ impl ContextCollector {
                 ("name", key.name.to_string()),
             ];
             let status = access.status.clone().unwrap_or_default();
-            let is_ready = status.conditions.iter().any(|condition| {
-                condition.type_ == ConditionType::Ready.as_str()
-                    && condition.status == ConditionStatus::True.as_str()
-            });
+            let is_ready = ConditionType::Ready
+                .of(&status.conditions)
+                .is_some_and(|condition| condition.status == ConditionStatus::True.as_str());
             ready
                 .values
                 .push((labels.clone(), if is_ready { 1.0 } else { 0.0 }));

@@ -8,7 +8,7 @@ use crate::api::{
     ClusterStatus, ConditionStatus, ConditionType, CredentialStatus, DOClusterAccessStatus,
     OutputStatus, Reason,
 };
-use crate::rotation::{EpochSeconds, Observed, OutputState, Wanted};
+use crate::rotation::{EpochSeconds, Issue, Observed, OutputState, Wanted};
 
 /// Why a condition has its status, and what its sentence is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,38 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// What `status` tells of the credential of `issue`; `None` where it tells of another, or of none
+    /// that the cluster was asked about.
+    #[must_use]
+    pub fn told(status: &DOClusterAccessStatus, issue: &Issue) -> Option<Self> {
+        let credential = status.credential.as_ref()?;
+        let same = seconds(credential.issued_at.as_ref()) == Some(issue.issued_at)
+            && seconds(credential.expires_at.as_ref()) == Some(issue.expires_at);
+        let condition = ConditionType::Verified
+            .of(&status.conditions)
+            .filter(|_| same)?;
+        let reason = [Reason::Accepted, Reason::Rejected, Reason::Unreachable]
+            .into_iter()
+            .find(|reason| reason.as_str() == condition.reason)?;
+        Some(Self {
+            reason,
+            at: seconds(credential.verified_at.as_ref()),
+            username: credential.username.clone(),
+            groups: credential.groups.clone(),
+        })
+    }
+
+    /// The cluster accepted the credential at this time.
+    #[must_use]
+    pub fn accepted(at: EpochSeconds, username: String, groups: Vec<String>) -> Self {
+        Self {
+            reason: Reason::Accepted,
+            at: Some(at),
+            username: Some(username),
+            groups,
+        }
+    }
+
     /// The cluster has not been asked.
     #[must_use]
     pub fn off() -> Self {
@@ -118,7 +150,11 @@ impl Outcome<'_> {
             observed_generation: Some(self.wanted.generation),
             conditions: findings
                 .into_iter()
-                .map(|(kind, status, finding)| self.condition(previous, kind, status, &finding))
+                .map(|(kind, status, finding)| {
+                    let generation = Some(self.wanted.generation);
+                    let previous = &previous.conditions;
+                    condition(previous, kind, status, &finding, generation, self.now)
+                })
                 .collect(),
             cluster: self.cluster.clone().or_else(|| previous.cluster.clone()),
             credential: self.credential(&verification),
@@ -166,32 +202,9 @@ impl Outcome<'_> {
 
     /// A verdict stays true of the credential that it was given on, and of no other.
     fn verification_after(&self, previous: &DOClusterAccessStatus) -> Verification {
-        if let Some(verification) = &self.verification {
-            return verification.clone();
-        }
-        let credential = previous.credential.clone().unwrap_or_default();
-        let same = self.observed.published().is_some_and(|issue| {
-            seconds(credential.issued_at.as_ref()) == Some(issue.issued_at)
-                && seconds(credential.expires_at.as_ref()) == Some(issue.expires_at)
-        });
-        let reason = previous
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == ConditionType::Verified.as_str())
-            .and_then(|condition| {
-                [Reason::Accepted, Reason::Rejected, Reason::Unreachable]
-                    .into_iter()
-                    .find(|reason| reason.as_str() == condition.reason)
-            });
-        match reason {
-            Some(reason) if same => Verification {
-                reason,
-                at: seconds(credential.verified_at.as_ref()),
-                username: credential.username,
-                groups: credential.groups,
-            },
-            _ => Verification::off(),
-        }
+        let told = || Verification::told(previous, self.observed.published()?);
+        let verification = self.verification.clone().or_else(told);
+        verification.unwrap_or_else(Verification::off)
     }
 
     fn credential(&self, verification: &Verification) -> Option<CredentialStatus> {
@@ -205,28 +218,31 @@ impl Outcome<'_> {
             groups: verification.groups.clone(),
         })
     }
+}
 
-    fn condition(
-        &self,
-        previous: &DOClusterAccessStatus,
-        kind: ConditionType,
-        status: ConditionStatus,
-        finding: &Finding,
-    ) -> Condition {
-        let unchanged = previous.conditions.iter().find(|condition| {
-            condition.type_ == kind.as_str() && condition.status == status.as_str()
-        });
-        Condition {
-            type_: kind.as_str().to_string(),
-            status: status.as_str().to_string(),
-            reason: finding.reason.as_str().to_string(),
-            message: finding.message(),
-            observed_generation: Some(self.wanted.generation),
-            last_transition_time: unchanged.map_or_else(
-                || time(self.now),
-                |condition| condition.last_transition_time.clone(),
-            ),
-        }
+/// A condition that says `finding`, since `now`, unless one of `previous` has had the status for longer.
+#[must_use]
+pub fn condition(
+    previous: &[Condition],
+    kind: ConditionType,
+    status: ConditionStatus,
+    finding: &Finding,
+    generation: Option<i64>,
+    now: EpochSeconds,
+) -> Condition {
+    let unchanged = kind
+        .of(previous)
+        .filter(|condition| condition.status == status.as_str());
+    Condition {
+        type_: kind.as_str().to_string(),
+        status: status.as_str().to_string(),
+        reason: finding.reason.as_str().to_string(),
+        message: finding.message(),
+        observed_generation: generation,
+        last_transition_time: unchanged.map_or_else(
+            || time(now),
+            |condition| condition.last_transition_time.clone(),
+        ),
     }
 }
 

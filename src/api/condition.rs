@@ -1,5 +1,7 @@
 //! The condition types, spelled as in status.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 /// Type of a condition in status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
@@ -14,6 +16,13 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// The condition of this type.
+    #[must_use]
+    pub fn of(self, conditions: &[Condition]) -> Option<&Condition> {
+        let mut conditions = conditions.iter();
+        conditions.find(|condition| condition.type_ == self.as_str())
+    }
+
     /// As spelled in `status.conditions[].type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -3,18 +3,13 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use tracing::{debug, info, warn};
+use tracing::info;
 
 use super::context::Context;
 use super::key::{ObjectKey, SecretKey, TokenSource};
-use super::kubernetes::ApiErrorKind;
-use crate::api::{ConditionType, DOAccount, DOAccountStatus, Reason};
+use crate::api::{ConditionStatus, ConditionType, DOAccount, DOAccountStatus, Reason};
 use crate::rotation::EpochSeconds;
-use crate::status::{Finding, time};
-
-/// How soon a status that could not be written is tried again, in seconds.
-const STATUS_RETRY_SECONDS: i64 = 10;
+use crate::status::{Finding, condition};
 
 /// The Secret that holds the token of the account; `None` where there is no such account.
 #[must_use]
@@ -83,18 +78,7 @@ pub(super) async fn report(
             context.caches().accounts.observe(&key, written);
             None
         }
-        Err(error) if error.kind == ApiErrorKind::NotFound => {
-            debug!(%error, "the status belongs to an account that is gone");
-            None
-        }
-        Err(error) if error.kind == ApiErrorKind::Conflict => {
-            debug!(%error, "the status belongs to an account as it was before");
-            Some(now + 1)
-        }
-        Err(error) => {
-            warn!(account = name, %error, "the status of a DOAccount could not be written");
-            Some(now + STATUS_RETRY_SECONDS)
-        }
+        Err(error) => super::report::status_retry(&error, now),
     }
 }
 
@@ -114,26 +98,17 @@ fn verdict(context: &Context, source: &TokenSource) -> Option<Reason> {
 }
 
 fn status(account: &DOAccount, reason: Reason, now: EpochSeconds) -> DOAccountStatus {
-    let usable = reason == Reason::Usable;
-    let word = if usable { "True" } else { "False" };
-    let kind = ConditionType::Ready.as_str();
-    let before = account.status.iter().flat_map(|status| &status.conditions);
-    let unchanged = before
-        .into_iter()
-        .find(|condition| condition.type_ == kind && condition.status == word);
+    let ready = match reason {
+        Reason::Usable => ConditionStatus::True,
+        _ => ConditionStatus::False,
+    };
+    let before = account.status.as_ref();
+    let previous = before.map_or(&[][..], |status| &status.conditions);
     let generation = account.metadata.generation;
+    let finding = Finding::of(reason);
+    let kind = ConditionType::Ready;
     DOAccountStatus {
         observed_generation: generation,
-        conditions: vec![Condition {
-            type_: kind.to_string(),
-            status: word.to_string(),
-            reason: reason.as_str().to_string(),
-            message: reason.sentence().to_string(),
-            observed_generation: generation,
-            last_transition_time: unchanged.map_or_else(
-                || time(now),
-                |condition| condition.last_transition_time.clone(),
-            ),
-        }],
+        conditions: vec![condition(previous, kind, ready, &finding, generation, now)],
     }
 }

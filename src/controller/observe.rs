@@ -179,6 +179,27 @@ struct View<'a> {
 /// nothing is due, never enough to mint.
 #[must_use]
 pub(super) fn cached(context: &Context, subject: &Subject, memory: &Memory) -> Observation {
+    look_into_caches(context, subject, memory, |view, output| {
+        view.cached_output(output)
+    })
+}
+
+/// The issue that is published, as far as the caches tell. It depends on nothing that is known of the
+/// cluster.
+#[must_use]
+pub(super) fn published(context: &Context, subject: &Subject, memory: &Memory) -> Option<Issue> {
+    let look = |view: &View<'_>, output: &Output| view.cached_output_by(output, |_| false);
+    look_into_caches(context, subject, memory, look)
+        .published()
+        .cloned()
+}
+
+fn look_into_caches(
+    context: &Context,
+    subject: &Subject,
+    memory: &Memory,
+    look: impl Fn(&View<'_>, &Output) -> FoundOutput,
+) -> Observation {
     let caches = context.caches();
     let view = View {
         subject,
@@ -188,7 +209,7 @@ pub(super) fn cached(context: &Context, subject: &Subject, memory: &Memory) -> O
     let outputs: Vec<_> = subject
         .outputs
         .iter()
-        .map(|output| view.cached_output(output))
+        .map(|output| look(&view, output))
         .collect();
     let obsolete = obsolete(&caches, subject);
     let marked = obsolete.iter().filter_map(|secret| secret.marks.as_ref());
@@ -319,13 +340,20 @@ impl View<'_> {
     }
 
     fn cached_output(&self, output: &Output) -> FoundOutput {
-        let metadata = self.caches.secrets.get(&self.key_of(output));
         let facts = self.subject.facts.as_ref();
-        let as_wanted = |metadata: &FoundMetadata| {
+        self.cached_output_by(output, |metadata| {
             let known = self.memory.accepted(metadata);
             let placement = &self.subject.placement;
             placement.is_as_wanted(output, facts, metadata, known)
-        };
+        })
+    }
+
+    fn cached_output_by(
+        &self,
+        output: &Output,
+        as_wanted: impl Fn(&FoundMetadata) -> bool,
+    ) -> FoundOutput {
+        let metadata = self.caches.secrets.get(&self.key_of(output));
         let (state, conflict) = self.compare(output, metadata.as_deref(), as_wanted);
         FoundOutput {
             state,

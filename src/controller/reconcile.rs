@@ -45,7 +45,6 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<Epoc
         may_be_renamed: false,
         finding: None,
         verification: None,
-        issued: false,
         cluster: None,
         pinned: None,
     };
@@ -69,8 +68,6 @@ struct Run<'a> {
     /// Why the attempt ended as it did, where that is not the recorded failure.
     finding: Option<Finding>,
     verification: Option<Verification>,
-    /// A credential was published in this run.
-    issued: bool,
     cluster: Option<ClusterStatus>,
     /// The cluster that the reference led to before, as the outputs or status tell.
     pinned: Option<String>,
@@ -80,12 +77,9 @@ impl Run<'_> {
     async fn run(mut self) -> EpochSeconds {
         self.admit();
         self.attach_token();
-        let mut cached = observe::cached(self.context, &self.subject, self.memory);
-        let remembered = self.subject.facts.clone();
-        self.follow_cluster(&cached).await;
-        if self.subject.facts != remembered {
-            cached = observe::cached(self.context, &self.subject, self.memory);
-        }
+        let published = observe::published(self.context, &self.subject, self.memory);
+        self.follow_cluster(published.as_ref()).await;
+        let cached = observe::cached(self.context, &self.subject, self.memory);
         self.follow_published(&cached);
         match self.decide(&cached) {
             Decision::Wait { until } | Decision::Suspended { until } => {
@@ -174,8 +168,7 @@ impl Run<'_> {
 
     /// Reports and sleeps until `until`, or until the credential expires, whichever comes first.
     async fn settle(&mut self, found: &Observation, until: EpochSeconds) -> EpochSeconds {
-        let summary = found.summary(&self.subject, self.memory);
-        let expires_at = summary.published().map(|issue| issue.expires_at);
+        let expires_at = found.published().map(|issue| issue.expires_at);
         let reported = report::report(
             self.context,
             &self.subject,
@@ -184,7 +177,6 @@ impl Run<'_> {
             report::Attempt {
                 finding: self.finding.take(),
                 verification: self.verification.take(),
-                issued: self.issued,
                 cluster: self.cluster.take(),
                 now: self.now,
             },
@@ -207,8 +199,7 @@ impl Run<'_> {
     ) -> EpochSeconds {
         let now = self.now;
         let attempt = self.subject.wanted.attempt();
-        let summary = found.summary(&self.subject, self.memory);
-        let expires_at = summary.published().map(|issue| issue.expires_at);
+        let expires_at = found.published().map(|issue| issue.expires_at);
         let previous = self
             .memory
             .failure

@@ -5,7 +5,7 @@ use tracing::{debug, info, warn};
 use super::context::Context;
 use super::events::Notice;
 use super::key::Key;
-use super::kubernetes::ApiErrorKind;
+use super::kubernetes::{ApiError, ApiErrorKind};
 use super::memory::{HeldCredential, Memory};
 use super::observe::Observation;
 use super::subject::Subject;
@@ -27,8 +27,6 @@ pub(super) struct Attempt {
     pub finding: Option<Finding>,
     /// What the cluster said of what was published.
     pub verification: Option<Verification>,
-    /// A credential was published, and that has been told.
-    pub issued: bool,
     /// Facts of the cluster.
     pub cluster: Option<ClusterStatus>,
     /// The time.
@@ -51,7 +49,6 @@ pub(super) async fn report(
         memory.draft = None;
     }
     let now = attempt.now;
-    let issued = attempt.issued;
     let previous = subject.status();
     let verification = verdict(memory, &observed, attempt.verification);
     let outcome = Outcome {
@@ -68,7 +65,7 @@ pub(super) async fn report(
     if status == previous {
         return None;
     }
-    tell(context, subject, memory, &previous, &outcome.synced, issued);
+    tell(context, subject, memory, &previous, &outcome.synced);
     write(context, subject, &status, now).await
 }
 
@@ -204,20 +201,15 @@ fn count_expired(context: &Context, memory: &mut Memory, observed: &Observed, no
     memory.expired_counted_until = expired_at.map(|_| now);
 }
 
-/// Tells of a failure, once for each reason, and of its end, unless an issue has told of that.
+/// Tells of a failure, once for each reason, and of its end.
 fn tell(
     context: &Context,
     subject: &Subject,
     memory: &mut Memory,
     previous: &DOClusterAccessStatus,
     synced: &Finding,
-    issued: bool,
 ) {
-    let kind = ConditionType::Synced.as_str();
-    let before = previous
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind);
+    let before = ConditionType::Synced.of(&previous.conditions);
     let reason = synced.reason.as_str();
     // A status that could not be written is no reason to tell again.
     let told = memory.told.replace(synced.reason) == Some(synced.reason);
@@ -232,7 +224,7 @@ fn tell(
             warn!(reason, message = synced.message(), "not synced");
             (reason, synced.message())
         }
-        _ if recovered && !issued => {
+        _ if recovered => {
             info!("recovered");
             ("Recovered", synced.message())
         }
@@ -268,7 +260,13 @@ pub(super) fn checked(context: &Context, subject: &Subject, reason: Reason) {
 }
 
 /// Tells of a credential that was published. After a failure, that is the recovery.
-pub(super) fn issued(context: &Context, subject: &Subject, held: &HeldCredential) {
+pub(super) fn issued(
+    context: &Context,
+    subject: &Subject,
+    memory: &mut Memory,
+    held: &HeldCredential,
+) {
+    memory.told = Some(Reason::UpToDate);
     let expires_at = rfc3339(held.material.issue.expires_at);
     let cluster = held.cluster.name.as_deref().unwrap_or_default();
     let (reason, verb) = match held.reason {
@@ -310,16 +308,23 @@ async fn write(
             take_over(context, subject, written);
             None
         }
-        Err(error) if error.kind == ApiErrorKind::NotFound => {
-            debug!(%error, "the status belongs to an access that is gone");
+        Err(error) => status_retry(&error, now),
+    }
+}
+
+/// When to write a status again that was not written; `None` where there is nothing to write it to.
+pub(super) fn status_retry(error: &ApiError, now: EpochSeconds) -> Option<EpochSeconds> {
+    match error.kind {
+        ApiErrorKind::NotFound => {
+            debug!(%error, "the status is that of an object that is gone");
             None
         }
         // It has changed, or was deleted and made again: what there is to say is found out anew.
-        Err(error) if error.kind == ApiErrorKind::Conflict => {
-            debug!(%error, "the status belongs to an access as it was before");
+        ApiErrorKind::Conflict => {
+            debug!(%error, "the status is that of an object as it was before");
             Some(now + 1)
         }
-        Err(error) => {
+        ApiErrorKind::Refused(_) | ApiErrorKind::Unavailable => {
             warn!(%error, "the status could not be written");
             Some(now + STATUS_RETRY_SECONDS)
         }

@@ -252,11 +252,7 @@ fn close(
 
 /// When the first credential expires that depends on this token.
 fn most_urgent(context: &Context, source: &TokenSource, now: EpochSeconds) -> Option<EpochSeconds> {
-    let sharing = context.tokens().sharing(source);
-    let users: Vec<_> = sharing
-        .iter()
-        .flat_map(|source| context.tokens().users(source))
-        .collect();
+    let users = context.tokens().users_of_token(source);
     let caches = context.caches();
     users
         .iter()

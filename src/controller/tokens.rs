@@ -277,6 +277,16 @@ impl Tokens {
         same.map(|(source, _)| source.clone()).collect()
     }
 
+    /// The accesses that use the same token as `source`, wherever it is kept.
+    #[must_use]
+    pub fn users_of_token(&self, source: &TokenSource) -> Vec<ObjectKey> {
+        let sharing = self.sharing(source);
+        sharing
+            .iter()
+            .flat_map(|source| self.users(source))
+            .collect()
+    }
+
     /// The accesses that use `source`.
     #[must_use]
     pub fn users(&self, source: &TokenSource) -> Vec<ObjectKey> {

@@ -63,12 +63,9 @@ fn judge(
 ) -> Clearance {
     let required = policy == VerificationPolicy::Required;
     match verdict {
-        Verdict::Accepted { username, groups } => Clearance::Publish(Verification {
-            reason: Reason::Accepted,
-            at: Some(now),
-            username: Some(username),
-            groups,
-        }),
+        Verdict::Accepted { username, groups } => {
+            Clearance::Publish(Verification::accepted(now, username, groups))
+        }
         Verdict::Unreachable(_) if required => Clearance::Blocked(Reason::VerificationUnreachable),
         Verdict::Unreachable(_) => Clearance::Publish(unconfirmed(Reason::Unreachable)),
         Verdict::Rejected(_) => match (ask_again(rejections), published) {

@@ -14,7 +14,7 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -307,12 +307,11 @@ fn take_over_access(
             context.caches().retain_listed_accesses(namespace, &seen)
         }
         Event::Delete(access) => {
-            let Some((key, metadata)) = identity(&access) else {
+            let Some((key, version)) = identity(&access) else {
                 return Vec::new();
             };
-            let version = metadata.resource_version.clone().unwrap_or_default();
             let (gone, mut concerned) = context.caches().remove_access(&key, &version);
-            if gone && let Some(uid) = &metadata.uid {
+            if gone && let Some(uid) = &access.meta().uid {
                 context.memories.forget(uid);
             }
             concerned.push(key);
@@ -327,7 +326,7 @@ fn observe_access(
     context: &Context,
     access: DeserializeGuard<DOClusterAccess>,
 ) -> Option<(ObjectKey, Vec<ObjectKey>)> {
-    let (key, metadata) = identity(&access)?;
+    let (key, version) = identity(&access)?;
     let (changed, mut concerned) = match access.0 {
         Ok(mut access) => {
             strip(&mut access.metadata);
@@ -335,7 +334,6 @@ fn observe_access(
         }
         Err(invalid) => {
             warn!(access = %key, error = %invalid.error, "an access cannot be decoded and is not served: correct it, or upgrade the operator");
-            let version = metadata.resource_version.unwrap_or_default();
             context.caches().remove_access(&key, &version)
         }
     };
@@ -343,13 +341,13 @@ fn observe_access(
     Some((key, concerned))
 }
 
-fn identity(access: &DeserializeGuard<DOClusterAccess>) -> Option<(ObjectKey, ObjectMeta)> {
-    let metadata = match &access.0 {
-        Ok(access) => &access.metadata,
-        Err(invalid) => &invalid.metadata,
-    };
-    let key = ObjectKey::new(metadata.namespace.as_deref()?, metadata.name.as_deref()?);
-    Some((key, metadata.clone()))
+/// The key and the resource version of an object, which may be one that cannot be decoded. What is not in
+/// a namespace has an empty one.
+fn identity(object: &impl Resource) -> Option<(ObjectKey, String)> {
+    let metadata = object.meta();
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let key = ObjectKey::new(namespace, metadata.name.as_deref()?);
+    Some((key, metadata.resource_version.clone().unwrap_or_default()))
 }
 
 fn take_over_account(
@@ -363,10 +361,9 @@ fn take_over_account(
             Vec::new()
         }
         Event::InitApply(account) | Event::Apply(account) => {
-            let Some(name) = account_name(&account) else {
+            let Some((key, _)) = identity(&account) else {
                 return Vec::new();
             };
-            let key = ObjectKey::new("", &name);
             listing.seen.insert(key.clone());
             observe_account(context, &key, account)
         }
@@ -378,22 +375,16 @@ fn take_over_account(
             concerned.collect()
         }
         Event::Delete(account) => {
-            let (Some(name), Some(version)) = (account_name(&account), account.resource_version())
-            else {
+            let Some((key, version)) = identity(&account) else {
                 return Vec::new();
             };
-            let key = ObjectKey::new("", &name);
             if context.caches().accounts.remove(&key, &version) {
-                account_gone(context, &name)
+                account_gone(context, &key.name)
             } else {
                 Vec::new()
             }
         }
     }
-}
-
-fn account_name(account: &DeserializeGuard<DOAccount>) -> Option<String> {
-    kube::Resource::meta(account).name.clone()
 }
 
 /// Takes over an account. One that cannot be decoded allows nothing.

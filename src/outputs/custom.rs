@@ -40,19 +40,18 @@ impl Format for Custom {
             let (key, _) = keys.find(|(_, field)| *field == Some(wanted))?;
             contents.text(key)
         };
-        let token = text(CustomField::Token).map(|token| Authentication::Token(token.into()));
-        let certificate = text(CustomField::ClientCertificate).zip(text(CustomField::ClientKey));
-        let certificate = certificate.map(|(certificate, key)| Authentication::Certificate {
-            certificate_pem: certificate.to_string(),
-            key_pem: key.into(),
-        });
+        let secret = |wanted: CustomField| text(wanted).map(Into::into);
         let authority = text(CustomField::CertificateAuthority).map(str::to_string);
         let encoded = || text(CustomField::CertificateAuthorityBase64).and_then(from_base64);
         Parts {
             server: text(CustomField::Server).map(str::to_string),
             certificate_authority_pem: authority.or_else(encoded),
-            authentication: token.or(certificate),
-            kubeconfig: text(CustomField::Kubeconfig).map(Into::into),
+            authentication: Authentication::from_parts(
+                secret(CustomField::Token),
+                text(CustomField::ClientCertificate),
+                secret(CustomField::ClientKey),
+            ),
+            kubeconfig: secret(CustomField::Kubeconfig),
         }
     }
 }

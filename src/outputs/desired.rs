@@ -80,12 +80,12 @@ impl Placement {
         facts: Option<&Facts>,
         found: &FoundSecret,
     ) -> Option<DesiredSecret> {
-        let marks = found.metadata.marks.clone()?;
-        let facts = facts.filter(|facts| facts.cluster_id == marks.issue.cluster_id);
+        let (outline, _) = self.outline(output, facts, &found.metadata)?;
         let contents = found.intact()?;
-        let present = &found.metadata.labels;
-        is_rendered_for(&marks, output, facts)
-            .then(|| self.with(output, facts, present, marks, contents))
+        Some(DesiredSecret {
+            contents,
+            ..outline
+        })
     }
 
     /// Whether a Secret with this metadata has the content, labels, annotations and owner that
@@ -146,7 +146,7 @@ impl Placement {
         let marks = found.marks.clone()?;
         let facts = facts.filter(|facts| facts.cluster_id == marks.issue.cluster_id);
         let form = Form::parse(&marks.form)?;
-        let outline = is_rendered_for(&marks, output, facts)
+        let outline = is_rendered_for(&marks, &form, output, facts)
             .then(|| self.with(output, facts, &found.labels, marks, Contents::default()))?;
         Some((outline, form))
     }
@@ -187,9 +187,9 @@ impl Placement {
 }
 
 /// Whether content with these marks was rendered from what `output` and `facts` say now.
-fn is_rendered_for(marks: &Marks, output: &Output, facts: Option<&Facts>) -> bool {
-    let same_format = Form::parse(&marks.form).is_some_and(|form| form.format == output.format);
-    same_format && facts.is_none_or(|facts| rendering_hash(output, facts) == marks.rendering())
+fn is_rendered_for(marks: &Marks, form: &Form, output: &Output, facts: Option<&Facts>) -> bool {
+    form.format == output.format
+        && facts.is_none_or(|facts| rendering_hash(output, facts) == marks.rendering())
 }
 
 /// A Secret as it is to be.
@@ -220,6 +220,7 @@ impl DesiredSecret {
     pub fn released(found: &FoundSecret) -> Option<Self> {
         let metadata = &found.metadata;
         let marks = metadata.marks.clone()?;
+        let form = Form::parse(&marks.form)?;
         let mut labels = metadata.labels.clone();
         labels.remove(ACCESS_LABEL);
         let kept = marks.annotations(true);
@@ -234,9 +235,7 @@ impl DesiredSecret {
             annotations,
             owner: None,
             marks,
-            contents: found
-                .contents
-                .restricted_to(Form::parse(&found.metadata.marks.as_ref()?.form)?.keys()),
+            contents: found.contents.restricted_to(form.keys()),
         })
     }
 

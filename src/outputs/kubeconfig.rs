@@ -43,21 +43,14 @@ impl Format for Kubeconfig {
     }
 
     fn read(&self, contents: &Contents, _: &Form) -> Parts {
-        let certificate = contents
-            .text(CLIENT_CERTIFICATE)
-            .zip(contents.secret(CLIENT_KEY));
         Parts {
             server: contents.text(SERVER).map(str::to_string),
             certificate_authority_pem: contents.text(CERTIFICATE_AUTHORITY).map(str::to_string),
-            authentication: contents
-                .secret(TOKEN)
-                .map(Authentication::Token)
-                .or_else(|| {
-                    certificate.map(|(certificate_pem, key_pem)| Authentication::Certificate {
-                        certificate_pem: certificate_pem.to_string(),
-                        key_pem,
-                    })
-                }),
+            authentication: Authentication::from_parts(
+                contents.secret(TOKEN),
+                contents.text(CLIENT_CERTIFICATE),
+                contents.secret(CLIENT_KEY),
+            ),
             kubeconfig: contents.secret(KUBECONFIG),
         }
     }

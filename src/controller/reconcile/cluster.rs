@@ -12,6 +12,7 @@ use crate::api::Reason;
 use crate::digitalocean::{Cluster, Error, ErrorKind, Operation};
 use crate::lookup::{Lookup, Permission, facts, look_up, unusable};
 use crate::outputs::Facts;
+use crate::rotation::Issue;
 use crate::status::Finding;
 
 /// How long GET must have answered 404 before a cluster counts as gone, in seconds.
@@ -32,9 +33,8 @@ pub(super) enum NoCluster {
 impl Run<'_> {
     /// Resolves the reference as far as the last list allows, and asks about a pinned cluster that
     /// the list does not hold, at most every ten minutes.
-    pub(super) async fn follow_cluster(&mut self, observed: &Observation) {
-        let summary = observed.summary(&self.subject, self.memory);
-        self.pinned = self.subject.pinned(summary.published());
+    pub(super) async fn follow_cluster(&mut self, published: Option<&Issue>) {
+        self.pinned = self.subject.pinned(published);
         self.subject.wanted.cluster_id.clone_from(&self.pinned);
         if self.refusal.is_some() {
             return;
@@ -80,8 +80,8 @@ impl Run<'_> {
     /// Follows the reference again where the Secrets do not lead to the cluster that their metadata led
     /// to: somebody has changed a mark.
     pub(super) async fn follow_cluster_afresh(&mut self, found: &Observation) {
-        let summary = found.summary(&self.subject, self.memory);
-        if self.subject.pinned(summary.published()) == self.pinned {
+        let published = found.published();
+        if self.subject.pinned(published) == self.pinned {
             return;
         }
         self.refusal = None;
@@ -90,7 +90,7 @@ impl Run<'_> {
         self.cluster = None;
         self.subject.forget_facts();
         self.admit();
-        self.follow_cluster(found).await;
+        self.follow_cluster(published).await;
     }
 
     /// Which clusters the access may have.

@@ -102,8 +102,7 @@ impl Run<'_> {
         if requests == 0 {
             return Ok(());
         }
-        let summary = found.summary(&self.subject, self.memory);
-        let turn = match summary.published() {
+        let turn = match found.published() {
             Some(issue) if issue.expires_at > self.now => Turn::Expiring(issue.expires_at),
             Some(issue) => Turn::Waiting(issue.expires_at),
             None => {

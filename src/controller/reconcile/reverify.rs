@@ -7,7 +7,7 @@ use super::super::observe::Observation;
 use super::super::report;
 use super::super::verify;
 use super::Run;
-use crate::api::{ConditionType, Reason, VerificationPolicy};
+use crate::api::{Reason, VerificationPolicy};
 use crate::rotation::{EpochSeconds, Issue, next_verification};
 use crate::status::Verification;
 use crate::target::Verdict;
@@ -40,17 +40,11 @@ impl Run<'_> {
     /// Whether the cluster has never accepted the published credential and rejects it: another one
     /// would fare no better.
     fn was_rejected_when_published(&self, issue: &Issue) -> bool {
-        if let Some(verification) = &self.verification {
-            return verification.reason == Reason::Rejected;
-        }
-        let status = self.subject.status();
-        let credential = status.credential.unwrap_or_default();
-        let expires_at = credential.expires_at.map(|time| time.0.as_second());
-        let rejected = status.conditions.iter().any(|condition| {
-            condition.type_ == ConditionType::Verified.as_str()
-                && condition.reason == Reason::Rejected.as_str()
-        });
-        expires_at == Some(issue.expires_at) && rejected && credential.verified_at.is_none()
+        let told = || Verification::told(&self.subject.status(), issue);
+        let verification = self.verification.clone().or_else(told);
+        verification.is_some_and(|verification| {
+            verification.reason == Reason::Rejected && verification.at.is_none()
+        })
     }
 
     /// Asks the cluster about the published credential, and reports the answer where it is another than
@@ -74,38 +68,30 @@ impl Run<'_> {
         if (1..REJECTIONS).contains(&rejections) {
             reverification.at = reverification.at.min(now + REJECTED_AGAIN_SECONDS);
         }
+        let issue = reverification.issue.clone();
         if let Some(verdict) = verdict {
-            self.tell_verdict(verdict);
+            self.tell_verdict(&issue, verdict);
         }
         self.rest(&found).await
     }
 
-    fn tell_verdict(&mut self, verdict: Verdict) {
-        let verified = ConditionType::Verified.as_str();
-        let status = self.subject.status();
-        let before = status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == verified)
-            .map(|condition| condition.reason.clone());
-        let credential = status.credential.unwrap_or_default();
+    fn tell_verdict(&mut self, issue: &Issue, verdict: Verdict) {
+        let before = Verification::told(&self.subject.status(), issue);
         let reason = verify::reason_of(&verdict);
-        if before.as_deref() == Some(reason.as_str()) {
+        if before
+            .as_ref()
+            .is_some_and(|before| before.reason == reason)
+        {
             return;
         }
         let verification = match verdict {
-            Verdict::Accepted { username, groups } => Verification {
-                reason,
-                at: Some(self.now),
-                username: Some(username),
-                groups,
-            },
+            Verdict::Accepted { username, groups } => {
+                Verification::accepted(self.now, username, groups)
+            }
             // Who it was when the cluster knew it last.
             Verdict::Rejected(_) | Verdict::Unreachable(_) => Verification {
                 reason,
-                at: credential.verified_at.map(|time| time.0.as_second()),
-                username: credential.username,
-                groups: credential.groups,
+                ..before.unwrap_or_else(Verification::off)
             },
         };
         if reason == Reason::Rejected {

@@ -43,8 +43,7 @@ impl Run<'_> {
         draft: &mut Draft,
         found: &Observation,
     ) {
-        let summary = found.summary(&self.subject, self.memory);
-        let published = summary.published().map(|issue| issue.issued_at);
+        let published = found.published().map(|issue| issue.issued_at);
         let created = self.subject.access.metadata.creation_timestamp.as_ref();
         let created = created.map_or(EpochSeconds::MAX, |time| time.0.as_second());
         let in_time = |at| at >= created && published.is_none_or(|published| at > published);
@@ -62,11 +61,7 @@ impl Run<'_> {
             return;
         };
         account.shared.offer(key, minted);
-        let sharing = tokens.sharing(&self.subject.source);
-        let users: Vec<_> = sharing
-            .iter()
-            .flat_map(|source| tokens.users(source))
-            .collect();
+        let users = tokens.users_of_token(&self.subject.source);
         drop(tokens);
         let caches = self.context.caches();
         let alike: Vec<_> = users

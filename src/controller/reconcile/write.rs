@@ -65,8 +65,7 @@ impl Run<'_> {
             publish::write_outputs(self.context, &self.subject, &mut found, material).await;
         if found.holds(&held.material.issue) {
             self.verification.clone_from(&held.verification);
-            self.issued = true;
-            report::issued(self.context, &self.subject, &held);
+            report::issued(self.context, &self.subject, self.memory, &held);
         }
         self.finish_writing(found, failure).await
     }
@@ -83,9 +82,8 @@ impl Run<'_> {
             held.reason,
             IssueReason::SpecChanged | IssueReason::Forced | IssueReason::Rejected
         );
-        let summary = found.summary(&self.subject, self.memory);
         !asked_for
-            && summary.published().is_some_and(|published| {
+            && found.published().is_some_and(|published| {
                 self.subject.wanted.is_for(published)
                     && published.expires_at > held.material.issue.expires_at.max(self.now)
             })
