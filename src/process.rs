@@ -8,6 +8,7 @@ use std::time::Duration;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -100,26 +101,11 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     let controller = Controller::new(doors, &settings, metrics.clone(), redaction);
     metrics.collect_from(controller.context());
     serve_admin(&arguments, &controller, &metrics, &clock).await?;
-
-    let (tell, leadership) = watch::channel(Leadership::Following);
-    tokio::spawn(follow_leadership(leadership.clone(), metrics));
-    let (end, ended) = watch::channel(false);
-    // Whoever decides on leadership keeps the channel open to the end.
-    let (candidate, _always_leading) = if arguments.leader_elect {
+    let candidate = arguments.leader_elect.then(|| {
         let namespace = &arguments.operator_namespace;
-        let candidate = Candidate::new(leases, namespace, LEASE, identity, clock);
-        (Some(tokio::spawn(candidate.run(tell, ended))), None)
-    } else {
-        tell.send_replace(Leadership::Leading);
-        (None, Some(tell))
-    };
-    let outcome = controller.run(leadership, stop).await;
-    end.send_replace(true);
-    if let Some(candidate) = candidate
-        && timeout(RELEASE_DEADLINE, candidate).await.is_err()
-    {
-        warn!("the lease was not given up in time");
-    }
+        Candidate::new(leases, namespace, LEASE, identity, clock)
+    });
+    let outcome = operate(controller, candidate, metrics, stop).await;
     match outcome {
         Ended::Stopped => {
             info!("stopped");
@@ -127,6 +113,38 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
         }
         Ended::LeadershipLost => Err(Failure::Other("leadership was lost".into())),
     }
+}
+
+/// Runs `controller` while `candidate` leads (always, without one), until `stop` turns true or
+/// leadership is lost. Everything ends with the future: when it is dropped, nothing goes on.
+pub async fn operate(
+    controller: Controller,
+    candidate: Option<Candidate>,
+    metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+) -> Ended {
+    let (tell, leadership) = watch::channel(Leadership::Following);
+    let (end, ended) = watch::channel(false);
+    let mut followers = JoinSet::new();
+    followers.spawn(follow_leadership(leadership.clone(), metrics));
+    let mut campaign = JoinSet::new();
+    // Whoever decides on leadership keeps the channel open to the end.
+    let _always_leading = match candidate {
+        Some(candidate) => {
+            campaign.spawn(candidate.run(tell, ended));
+            None
+        }
+        None => {
+            tell.send_replace(Leadership::Leading);
+            Some(tell)
+        }
+    };
+    let outcome = controller.run(leadership, stop).await;
+    end.send_replace(true);
+    if timeout(RELEASE_DEADLINE, campaign.join_next()).await.is_err() {
+        warn!("the lease was not given up in time");
+    }
+    outcome
 }
 
 async fn doors(arguments: &RunArgs, clock: Clock) -> Result<Doors, Failure> {

@@ -15,12 +15,27 @@ use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 
-/// How long a lease holds after it was last renewed.
-const DURATION: Duration = Duration::from_secs(15);
-/// A leader that could not renew for this long stops: well before anybody else takes over.
-const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// Time between two renewals, and between two looks at another's lease.
-const PERIOD: Duration = Duration::from_secs(3);
+/// The times of an election. client-go's defaults: 15 s, 10 s, and a little more than its 2 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a lease holds after it was last renewed, in whole seconds.
+    pub duration: Duration,
+    /// A leader that could not renew for this long stops: well before anybody else takes over.
+    pub renew_deadline: Duration,
+    /// Time between two renewals, and between two looks at another's lease.
+    pub period: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            period: Duration::from_secs(3),
+        }
+    }
+}
+
 /// A request that takes longer has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -41,6 +56,7 @@ pub struct Candidate {
     name: String,
     identity: String,
     clock: Clock,
+    timing: Timing,
     seen: Option<(Lease, Instant)>,
 }
 
@@ -60,8 +76,16 @@ impl Candidate {
             name: name.to_string(),
             identity,
             clock,
+            timing: Timing::default(),
             seen: None,
         }
+    }
+
+    /// The same with other times; all candidates must have the same ones.
+    #[must_use]
+    pub fn with_timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
     }
 
     /// Campaigns until it leads, then renews until it cannot: ends with [`Leadership::Lost`]. When
@@ -91,7 +115,7 @@ impl Candidate {
                     tell.send_replace(Leadership::Lost);
                     return;
                 }
-                (None, Some(last)) if last.elapsed() >= RENEW_DEADLINE => {
+                (None, Some(last)) if last.elapsed() >= self.timing.renew_deadline => {
                     warn!(lease = self.name, "the lease could not be renewed in time");
                     tell.send_replace(Leadership::Lost);
                     return;
@@ -101,7 +125,7 @@ impl Candidate {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                () = sleep(PERIOD) => {}
+                () = sleep(self.timing.period) => {}
             }
         }
         if renewed_at.is_some() {
@@ -200,7 +224,7 @@ impl Candidate {
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
         let duration = seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
-            .map_or(DURATION, Duration::from_secs);
+            .map_or(self.timing.duration, Duration::from_secs);
         self.seen
             .as_ref()
             .is_some_and(|(_, since)| since.elapsed() > duration)
@@ -239,7 +263,7 @@ impl Candidate {
     fn renewed(&self, now: Timestamp) -> LeaseSpec {
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.timing.duration.as_secs()).ok(),
             renew_time: Some(MicroTime(now)),
             ..LeaseSpec::default()
         }

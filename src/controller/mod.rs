@@ -109,6 +109,8 @@ pub struct Controller {
     running: BTreeMap<Id, Key>,
     health: Arc<Health>,
     workers: usize,
+    /// Ends with the rest.
+    _deliveries: JoinSet<()>,
 }
 
 /// Why the loop ended.
@@ -139,8 +141,10 @@ impl Controller {
             settings.limits,
             &settings.operator_namespace,
         );
-        tokio::spawn(events::deliver(context.kubernetes.clone(), waiting));
+        let mut deliveries = JoinSet::new();
+        deliveries.spawn(events::deliver(context.kubernetes.clone(), waiting));
         Self {
+            _deliveries: deliveries,
             context,
             woken,
             watches,

@@ -64,19 +64,22 @@ impl MintSelector {
     }
 }
 
-/// Every mint in order, and the tokens by fingerprint.
+/// Every mint in order, and where each is by fingerprint.
 #[derive(Debug, Default)]
 pub(crate) struct Mints {
     all: Vec<Mint>,
-    tokens: BTreeMap<String, usize>,
+    by_fingerprint: BTreeMap<String, usize>,
 }
 
 impl Mints {
     pub(crate) fn record(&mut self, mint: Mint) {
-        if mint.kind == MintKind::Token {
-            self.tokens.insert(mint.fingerprint.clone(), self.all.len());
-        }
+        self.by_fingerprint
+            .insert(mint.fingerprint.clone(), self.all.len());
         self.all.push(mint);
+    }
+
+    pub(crate) fn find(&self, fingerprint: &str) -> Option<&Mint> {
+        self.all.get(*self.by_fingerprint.get(fingerprint)?)
     }
 
     pub(crate) fn all(&self) -> &[Mint] {
@@ -85,8 +88,9 @@ impl Mints {
 
     /// The mint of a token that is neither expired nor revoked at `now`.
     pub(crate) fn living_token(&self, token: &str, now: Timestamp) -> Option<&Mint> {
-        let mint = self.all.get(*self.tokens.get(&fingerprint(token))?)?;
-        (now < mint.expires_at && mint.revoked_at.is_none()).then_some(mint)
+        let mint = self.find(&fingerprint(token))?;
+        let is_token = mint.kind == MintKind::Token;
+        (is_token && now < mint.expires_at && mint.revoked_at.is_none()).then_some(mint)
     }
 
     /// Revokes what `selector` matches and was still alive; the answer says how many that were.

@@ -298,6 +298,12 @@ impl Simulator {
         self.state().mints.all().to_vec()
     }
 
+    /// The credential with this [`fingerprint`], if it was ever minted.
+    #[must_use]
+    pub fn mint(&self, fingerprint: &str) -> Option<Mint> {
+        self.state().mints.find(fingerprint).cloned()
+    }
+
     /// Who a minted token is; `None` when it has expired, was revoked or never existed, or its cluster is gone.
     #[must_use]
     pub fn review(&self, token: &str) -> Option<User> {

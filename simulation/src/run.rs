@@ -1,0 +1,411 @@
+//! One run: a plan is carried out, and everything that happened comes back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use do_cluster_access_testbed::api_server::Write;
+use do_cluster_access_testbed::simulator::{Entry as Exchange, Fault, Mint, Scope as TokenScope};
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::info;
+
+use crate::deeds::Hands;
+use crate::journal::{Entry, Event, Journal, Scope};
+use crate::plan::{Deed, Disturbance, Plan, What};
+use crate::replica::{Deployment, Replica};
+use crate::weather::{Weather, WatchFault};
+use crate::world::World;
+
+/// How long after the last fault the desired state must have been reached, in seconds: 12 minutes, and a
+/// minute for queues.
+pub const CONVERGENCE_SECONDS: u64 = 13 * 60;
+/// How long the calm is watched after that, in seconds.
+const QUIET_SECONDS: u64 = 35 * 60;
+
+/// Everything that happened.
+pub struct Record {
+    /// What was planned.
+    pub plan: Arc<Plan>,
+    /// The world as it was left.
+    pub world: World,
+    /// What was written to the API server.
+    pub writes: Vec<Write>,
+    /// What DigitalOcean was asked.
+    pub exchanges: Vec<Exchange>,
+    /// What it minted.
+    pub mints: Vec<Mint>,
+    /// Everything else.
+    pub journal: Vec<Entry>,
+    /// How often each fault struck.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Seconds of the world's time that passed.
+    pub seconds: i64,
+}
+
+/// Carries `plan` out, in a runtime of its own whose clock stands still while there is work.
+#[must_use]
+pub fn run(plan: Plan) -> Record {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    #[expect(clippy::expect_used, reason = "it has neither threads nor sockets")]
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async { Run::new(plan).carry_out().await })
+}
+
+struct Run {
+    plan: Arc<Plan>,
+    world: World,
+    weather: Weather,
+    journal: Journal,
+    hands: Hands,
+    deployment: Deployment,
+    replicas: Vec<Replica>,
+    /// What goes wrong at present.
+    active: BTreeMap<u64, Active>,
+    /// How many API tokens each account has had.
+    tokens: Vec<u32>,
+}
+
+/// A disturbance, and what it takes to end it.
+struct Active {
+    disturbance: Disturbance,
+    fault: Option<u64>,
+    second_leader: Option<Replica>,
+}
+
+/// Replicas that an overlap adds are numbered from here.
+const SECOND_LEADER: usize = 7;
+
+impl Run {
+    fn new(plan: Plan) -> Self {
+        let plan = Arc::new(plan);
+        let world = World::new(plan.seed);
+        let weather = Weather::new(fastrand::Rng::with_seed(plan.seed ^ 0x5eed));
+        let journal = Journal::new(&world.time);
+        let deployment = Deployment {
+            world: world.clone(),
+            weather: weather.clone(),
+            journal: journal.clone(),
+            election: plan.election,
+            restart_delays: plan.restart_delays.clone(),
+        };
+        Self {
+            hands: Hands::new(&world, &plan),
+            tokens: vec![0; plan.accounts.len()],
+            replicas: Vec::new(),
+            active: BTreeMap::new(),
+            plan,
+            world,
+            weather,
+            journal,
+            deployment,
+        }
+    }
+
+    async fn carry_out(mut self) -> Record {
+        let began = Instant::now();
+        self.hands.furnish().await;
+        for index in 0..self.plan.replicas {
+            self.replicas.push(Replica::start(index, &self.deployment));
+        }
+        self.create_accesses(began);
+        let plan = self.plan.clone();
+        for step in &plan.steps {
+            sleep_until(began + seconds(step.at)).await;
+            self.take(&step.what).await;
+        }
+        sleep_until(began + seconds(plan.storm_seconds)).await;
+        self.calm().await;
+        sleep(Duration::from_secs(CONVERGENCE_SECONDS + QUIET_SECONDS)).await;
+        for replica in std::mem::take(&mut self.replicas) {
+            replica.end().await;
+        }
+        let (journal, faults) = self.journal.take();
+        Record {
+            writes: self.world.api_server.history_after(0),
+            exchanges: self.world.digitalocean.take_history(),
+            mints: self.world.digitalocean.mints(),
+            seconds: self.world.time.seconds_passed(),
+            plan: self.plan,
+            world: self.world,
+            journal,
+            faults,
+        }
+    }
+
+    fn create_accesses(&self, began: Instant) {
+        for (index, access) in self.plan.accesses.iter().enumerate() {
+            let (hands, spec) = (self.hands.clone(), access.spec.clone());
+            let at = began + seconds(access.created_at);
+            tokio::spawn(async move {
+                sleep_until(at).await;
+                hands.create_access(index, &spec).await;
+            });
+        }
+    }
+
+    async fn take(&mut self, what: &What) {
+        info!(?what, "step");
+        match what {
+            What::Begin(id, disturbance) => self.begin(*id, disturbance).await,
+            What::Finish(id) => self.finish(*id).await,
+            What::Do(deed) => self.perform(deed).await,
+            What::CrashAt(plan) => self.weather.plan_crash(*plan),
+            What::Kill(replica) => self.replicas[*replica].kill(),
+            What::Restart(replica) => self.replicas[*replica].restart(),
+            What::Skew(replica, seconds) => {
+                self.replicas[*replica].clock.set_skew(*seconds);
+                self.journal.count("clock: step");
+                self.journal.note(Event::Skew {
+                    replica: *replica,
+                    seconds: *seconds,
+                });
+            }
+            What::Jump(seconds) => {
+                self.world.time.jump(*seconds);
+                self.journal.count("clock: machine suspended");
+                self.journal.note(Event::Jump { seconds: *seconds });
+            }
+        }
+    }
+
+    /// Whom a disturbance keeps from being served.
+    fn scope(&self, disturbance: &Disturbance) -> Scope {
+        let account = |index: usize| Scope::Account(self.plan.accounts[index].label.clone());
+        let cluster = |account: usize, cluster: usize| {
+            Scope::Cluster(self.plan.accounts[account].clusters[cluster].id.clone())
+        };
+        match disturbance {
+            Disturbance::Api(..)
+            | Disturbance::Watches(..)
+            | Disturbance::NoConnection(_)
+            | Disturbance::DigitalOcean { account: None, .. }
+            | Disturbance::Target(None, _)
+            | Disturbance::Overlap => Scope::Everything,
+            Disturbance::DigitalOcean {
+                account: Some(index),
+                ..
+            } => account(*index),
+            Disturbance::Target(Some((index, which)), _)
+            | Disturbance::ClusterState(index, which, _) => cluster(*index, *which),
+            Disturbance::Suspended(access) | Disturbance::Occupied(access) => {
+                Scope::Access(self.plan.accesses[*access].key())
+            }
+            Disturbance::NoTokenSecret(index)
+            | Disturbance::TokenGarbled(index)
+            | Disturbance::TokenRevoked(index)
+            | Disturbance::TokenReadOnly(index)
+            | Disturbance::NotAllowed(index)
+            | Disturbance::OtherUser(index, _) => account(*index),
+        }
+    }
+
+    async fn begin(&mut self, id: u64, disturbance: &Disturbance) {
+        self.journal.note(Event::Begin {
+            id,
+            scope: self.scope(disturbance),
+            what: format!("{disturbance:?}"),
+        });
+        let mut active = Active {
+            disturbance: disturbance.clone(),
+            fault: None,
+            second_leader: None,
+        };
+        match disturbance {
+            Disturbance::Api(fault, percent) => self.weather.begin_api(id, *fault, *percent),
+            Disturbance::Watches(fault, percent) => {
+                self.weather.begin_watches(id, *fault, *percent);
+            }
+            Disturbance::NoConnection(percent) => self.weather.begin_no_connection(id, *percent),
+            Disturbance::Target(which, fault) => {
+                let cluster = which.map(|(account, cluster)| {
+                    self.plan.accounts[account].clusters[cluster].id.clone()
+                });
+                self.weather.begin_target(id, cluster, *fault);
+            }
+            Disturbance::DigitalOcean {
+                account,
+                operation,
+                fault,
+                percent,
+            } => {
+                let mut fault = Fault::new(fault.clone());
+                fault.matches.operation = *operation;
+                fault.matches.account =
+                    account.map(|account| self.plan.accounts[account].label.clone());
+                fault.probability = f64::from(*percent) / 100.0;
+                active.fault = self.world.digitalocean.inject(fault).ok();
+            }
+            Disturbance::Suspended(access) => {
+                let change = serde_json::json!({"suspend": true});
+                self.hands.patch_spec(*access, change).await;
+            }
+            Disturbance::NoTokenSecret(account) => self.hands.remove_token(*account).await,
+            Disturbance::TokenGarbled(account) => {
+                self.hands.put_token(*account, "not a token").await;
+            }
+            Disturbance::TokenRevoked(account) => {
+                let token = self.token(*account);
+                drop(self.world.digitalocean.revoke_token(&token));
+            }
+            Disturbance::TokenReadOnly(account) => {
+                self.open(*account, TokenScope::ReadOnly);
+            }
+            Disturbance::NotAllowed(account) => {
+                let account = &self.plan.accounts[*account];
+                if account.shared {
+                    self.hands.put_account(account, &["nobody"]).await;
+                }
+            }
+            Disturbance::ClusterState(account, cluster, state) => {
+                self.hands.set_state(*account, *cluster, state);
+            }
+            Disturbance::Occupied(access) => self.hands.occupy(*access).await,
+            Disturbance::Overlap => {
+                let alone = Deployment {
+                    election: None,
+                    ..self.deployment.clone()
+                };
+                active.second_leader = Some(Replica::start(SECOND_LEADER, &alone));
+            }
+            Disturbance::OtherUser(account, requests) => {
+                self.hands.use_up(&self.token(*account), *requests);
+            }
+        }
+        self.active.insert(id, active);
+    }
+
+    fn token(&self, account: usize) -> String {
+        Hands::token_name(account, self.tokens[account])
+    }
+
+    /// Lets the present token of an account do so much.
+    fn open(&self, account: usize, scope: TokenScope) {
+        let label = &self.plan.accounts[account].label;
+        let token = self.token(account);
+        drop(self.world.digitalocean.add_token(label, &token, scope));
+    }
+
+    async fn finish(&mut self, id: u64) {
+        let Some(active) = self.active.remove(&id) else {
+            return;
+        };
+        self.weather.end(id);
+        if let Some(fault) = active.fault {
+            // It may have been used up.
+            drop(self.world.digitalocean.clear_fault(fault));
+        }
+        if let Some(replica) = active.second_leader {
+            replica.end().await;
+        }
+        match active.disturbance {
+            Disturbance::Watches(WatchFault::Drop, _) => {
+                self.world.api_server.compact();
+                self.weather.cut_watches();
+            }
+            Disturbance::Suspended(access) => {
+                let change = serde_json::json!({"suspend": false});
+                self.hands.patch_spec(access, change).await;
+            }
+            Disturbance::NoTokenSecret(account) | Disturbance::TokenGarbled(account) => {
+                self.hands.put_token(account, &self.token(account)).await;
+            }
+            Disturbance::TokenRevoked(account) | Disturbance::TokenReadOnly(account) => {
+                self.open(account, TokenScope::Full);
+            }
+            Disturbance::NotAllowed(account) => {
+                let account = &self.plan.accounts[account];
+                if account.shared {
+                    self.hands.put_account(account, &["*"]).await;
+                }
+            }
+            Disturbance::ClusterState(account, cluster, _) => {
+                self.hands.set_state(account, cluster, "running");
+            }
+            Disturbance::Occupied(access) => self.hands.vacate(access).await,
+            _ => {}
+        }
+        self.journal.note(Event::Finish { id });
+    }
+
+    async fn perform(&mut self, deed: &Deed) {
+        self.journal.note(Event::Deed {
+            scope: self.scope_of(deed),
+            what: format!("{deed:?}"),
+        });
+        match deed {
+            Deed::CutWatches => self.weather.cut_watches(),
+            Deed::Compact => {
+                self.journal.count("watch: 410");
+                self.world.api_server.compact();
+                self.weather.cut_watches();
+            }
+            Deed::ReplaceToken(account) => {
+                let old = self.token(*account);
+                self.tokens[*account] += 1;
+                self.open(*account, TokenScope::Full);
+                self.hands.put_token(*account, &self.token(*account)).await;
+                drop(self.world.digitalocean.revoke_token(&old));
+            }
+            deed => self.hands.perform(deed).await,
+        }
+    }
+
+    fn scope_of(&self, deed: &Deed) -> Scope {
+        match deed {
+            Deed::Rotate(access, _)
+            | Deed::Lifetime(access, _)
+            | Deed::Margin(access, _)
+            | Deed::Label(access, _)
+            | Deed::Source(access)
+            | Deed::Verification(access, _)
+            | Deed::AddOutput(access, _)
+            | Deed::RemoveOutput(access)
+            | Deed::RenameOutput(access, _)
+            | Deed::OtherCluster(access, _)
+            | Deed::Recreate(access, _)
+            | Deed::DeleteSecret(access)
+            | Deed::EditSecret(access, _) => Scope::Access(self.plan.accesses[*access].key()),
+            Deed::ReplaceToken(account) => {
+                Scope::Account(self.plan.accounts[*account].label.clone())
+            }
+            Deed::RevokeMinted(account, cluster) | Deed::RenameCluster(account, cluster, _) => {
+                Scope::Cluster(self.plan.accounts[*account].clusters[*cluster].id.clone())
+            }
+            Deed::CutWatches | Deed::Compact => Scope::Everything,
+        }
+    }
+
+    /// Ends everything that is wrong.
+    async fn calm(&mut self) {
+        let active: Vec<u64> = self.active.keys().copied().collect();
+        for id in active {
+            self.finish(id).await;
+        }
+        self.weather.clear();
+        self.world.digitalocean.clear_faults();
+        for (index, replica) in self.replicas.iter().enumerate() {
+            if replica.clock.skew() != 0 {
+                replica.clock.set_skew(0);
+                self.journal.note(Event::Skew {
+                    replica: index,
+                    seconds: 0,
+                });
+            }
+        }
+        let plan = self.plan.clone();
+        for (index, account) in plan.accounts.iter().enumerate() {
+            for (which, cluster) in account.clusters.iter().enumerate() {
+                self.hands.name_cluster(index, which, &cluster.name);
+            }
+        }
+        self.journal.note(Event::Calm);
+    }
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.unsigned_abs())
+}
