@@ -16,7 +16,7 @@ use crate::admin::{self, Admin};
 use crate::args::RunArgs;
 use crate::clock::Clock;
 use crate::controller::lease::{Candidate, Leadership};
-use crate::controller::{Controller, Doors, Ended, Settings};
+use crate::controller::{Controller, Doors, Ended, READ_TIMEOUT, Settings};
 use crate::digitalocean::{self, BaseUrl, RequestLimits};
 use crate::metrics::Metrics;
 use crate::redaction::Redaction;
@@ -159,6 +159,8 @@ async fn doors(arguments: &RunArgs, clock: Clock) -> Result<Doors, Failure> {
     })?;
     // When to try again is decided by the operator: silent repetitions would undo its budgets.
     config.default_retry = false;
+    // Without it, a watch whose peer has vanished is waited for for ever.
+    config.read_timeout = Some(READ_TIMEOUT);
     let server = config.cluster_url.to_string();
     let kubernetes = Client::try_from(config).map_err(|error| {
         Failure::other("the client for the API server could not be made", error)

@@ -28,6 +28,8 @@ pub struct Chronicle<'a> {
     pub impairments: Vec<Impairment>,
     /// When everything had ended that goes wrong.
     pub calm_at: Timestamp,
+    /// When everything looked as it should, or must have.
+    pub converged_at: Timestamp,
     /// When the record ends.
     pub end: Timestamp,
     skews: Vec<(Timestamp, usize, i64)>,
@@ -134,18 +136,14 @@ impl<'a> Chronicle<'a> {
     #[must_use]
     pub fn new(record: &'a Record) -> Self {
         let end = Time::after(record.seconds);
-        let calm_at = record
-            .journal
-            .iter()
-            .find(|entry| entry.event == Event::Calm)
-            .map_or(end, |entry| entry.at);
         Self {
+            calm_at: first(record, &Event::Calm, end),
+            converged_at: first(record, &Event::Converged, end),
             accesses: accesses(record),
             secrets: secrets(record),
             impairments: impairments(record, end),
             skews: skews(record),
             record,
-            calm_at,
             end,
         }
     }
@@ -517,7 +515,7 @@ fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
             Event::Deed { scope, what } if what.starts_with("RenameCluster") => {
                 impairments.push(Impairment {
                     from: entry.at,
-                    until: after(record_calm(record, end), 60),
+                    until: after(first(record, &Event::Calm, end), 60),
                     scope: scope.clone(),
                     what: what.clone(),
                 });
@@ -537,10 +535,11 @@ fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
     impairments
 }
 
-fn record_calm(record: &Record, end: Timestamp) -> Timestamp {
+/// When this was first noted, or else the end.
+fn first(record: &Record, event: &Event, end: Timestamp) -> Timestamp {
     let mut entries = record.journal.iter();
     entries
-        .find(|entry| entry.event == Event::Calm)
+        .find(|entry| entry.event == *event)
         .map_or(end, |entry| entry.at)
 }
 

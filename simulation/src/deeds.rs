@@ -388,9 +388,15 @@ impl Hands {
     }
 
     async fn recreate(&self, index: usize, delay: i64) {
-        let Some(spec) = self.spec(index) else {
+        let Some(mut spec) = self.spec(index) else {
             return;
         };
+        if spec["deletionPolicy"] == "Retain" {
+            // What was retained belongs to nobody: who wants it back has to say so.
+            for output in spec["outputs"].as_array_mut().into_iter().flatten() {
+                output["adopt"] = true.into();
+            }
+        }
         let access = self.access(index);
         let accesses = self.accesses(&access.namespace);
         expect(accesses.delete(&access.name, &DeleteParams::default()).await);

@@ -141,6 +141,7 @@ fn accesses(
                 name: format!("access-{index}"),
                 created_at: if random.bool() { 0 } else { random.i64(0..30) },
                 spec: spec(random, &accounts[account], cluster, lifetime, index),
+                lifetime,
                 account,
                 cluster,
             }
@@ -258,7 +259,12 @@ impl Drawing<'_> {
             0..24 => Disturbance::Api(self.api_fault(), percent),
             24..34 => {
                 let lag = self.random.u64(1..90);
-                let faults = [WatchFault::Lag(lag), WatchFault::Repeat, WatchFault::Drop];
+                let faults = [
+                    WatchFault::Lag(lag),
+                    WatchFault::Repeat,
+                    WatchFault::Drop,
+                    WatchFault::Silence,
+                ];
                 Disturbance::Watches(pick(self.random, &faults), percent)
             }
             34..60 => Disturbance::DigitalOcean {

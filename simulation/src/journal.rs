@@ -112,6 +112,8 @@ pub enum Event {
     },
     /// From now on nothing is disturbed.
     Calm,
+    /// Everything looks as it should, or has had the time to.
+    Converged,
 }
 
 /// How a process ended.

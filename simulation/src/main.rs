@@ -24,7 +24,7 @@ fn main() {
     let arguments = Arguments::parse();
     if let Some(filter) = &arguments.log {
         let filter = tracing_subscriber::EnvFilter::new(filter);
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).init();
     }
     let shape = if arguments.week { Shape::Week } else { Shape::Storm };
     let mut total = std::collections::BTreeMap::<&str, u64>::new();

@@ -62,6 +62,8 @@ pub struct AccessPlan {
     pub created_at: i64,
     /// What it asks for.
     pub spec: Value,
+    /// The lifetime in it, in seconds.
+    pub lifetime: i64,
     /// Index of its account.
     pub account: usize,
     /// Index of its cluster in that account.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use do_cluster_access_testbed::api_server::Write;
-use do_cluster_access_testbed::simulator::{Entry as Exchange, Fault, Mint, Scope as TokenScope};
+use do_cluster_access_testbed::api_server::{Kind, Object, Write};
+use do_cluster_access_testbed::simulator::{
+    Entry as Exchange, Fault, Mint, Operation, Scope as TokenScope,
+};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::info;
@@ -20,8 +22,12 @@ use crate::world::World;
 /// How long after the last fault the desired state must have been reached, in seconds: 12 minutes, and a
 /// minute for queues.
 pub const CONVERGENCE_SECONDS: u64 = 13 * 60;
-/// How long the calm is watched after that, in seconds.
+/// How long the calm is watched after that at the most, in seconds: the list of clusters is asked for in it.
 const QUIET_SECONDS: u64 = 35 * 60;
+/// How often it is looked whether everything is as it should be, in seconds.
+const LOOK_SECONDS: u64 = 15;
+/// Renewals that every run sees.
+const RENEWALS: usize = 10;
 
 /// Everything that happened.
 pub struct Record {
@@ -119,7 +125,8 @@ impl Run {
         }
         sleep_until(began + seconds(plan.storm_seconds)).await;
         self.calm().await;
-        sleep(Duration::from_secs(CONVERGENCE_SECONDS + QUIET_SECONDS)).await;
+        self.converge().await;
+        self.watch_the_calm().await;
         for replica in std::mem::take(&mut self.replicas) {
             replica.end().await;
         }
@@ -133,6 +140,49 @@ impl Run {
             world: self.world,
             journal,
             faults,
+        }
+    }
+
+    /// Waits until everything looks as it should, or must.
+    async fn converge(&self) {
+        let deadline = Instant::now() + Duration::from_secs(CONVERGENCE_SECONDS);
+        loop {
+            sleep(Duration::from_secs(LOOK_SECONDS)).await;
+            if Instant::now() >= deadline || self.looks_right() {
+                break;
+            }
+        }
+        self.journal.note(Event::Converged);
+    }
+
+    fn looks_right(&self) -> bool {
+        let accesses = self.world.api_server.objects(Kind::DOClusterAccess);
+        let looks_right = |access: &Arc<Object>| {
+            let value = access.value();
+            let status = &value["status"];
+            let is_true = |wanted: &str| {
+                let mut conditions = status["conditions"].as_array().into_iter().flatten();
+                conditions.any(|found| found["type"] == wanted && found["status"] == "True")
+            };
+            status["observedGeneration"] == value["metadata"]["generation"]
+                && is_true("Ready")
+                && is_true("Synced")
+        };
+        accesses.len() == self.plan.accesses.len() && accesses.iter().all(looks_right)
+    }
+
+    /// Long enough for what happens by itself, and for some renewals in all.
+    async fn watch_the_calm(&self) {
+        let shortest = self.plan.accesses.iter().map(|access| access.lifetime).min();
+        let lifetime = shortest.unwrap_or_default().unsigned_abs();
+        sleep(Duration::from_secs(lifetime.min(QUIET_SECONDS))).await;
+        for _ in 0..RENEWALS {
+            let credentials = |mint: &&Mint| mint.operation == Operation::GetCredentials;
+            let mints = self.world.digitalocean.mints();
+            if mints.iter().filter(credentials).count() >= RENEWALS + self.plan.accesses.len() {
+                break;
+            }
+            sleep(Duration::from_secs(lifetime)).await;
         }
     }
 

@@ -40,6 +40,8 @@ pub enum WatchFault {
     Repeat,
     /// Events are left out; who watches must be made to list again in the end.
     Drop,
+    /// The stream falls silent, and its connection is not closed.
+    Silence,
 }
 
 /// What is wrong with a cluster, or, without one, with all of them.
@@ -274,6 +276,7 @@ impl Weather {
                 }
                 WatchFault::Repeat => fate.repeat = true,
                 WatchFault::Drop => fate.drop = true,
+                WatchFault::Silence => fate.silence = true,
             }
         }
         fate
@@ -295,6 +298,7 @@ pub(crate) struct EventFate {
     pub(crate) lag: Duration,
     pub(crate) repeat: bool,
     pub(crate) drop: bool,
+    pub(crate) silence: bool,
 }
 
 /// Half of the requests are answered at once, so that runs of many take turns in many ways.

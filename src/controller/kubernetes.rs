@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 use crate::api::{DOAccount, DOAccountStatus, DOClusterAccess, DOClusterAccessStatus};
 use crate::outputs::{DesiredSecret, FIELD_MANAGER, FoundMetadata, FoundSecret};
 
+/// How long a connection may be silent, a watch's included: a peer that vanished is noticed so. An API
+/// server tells an idle watch every minute how far it is.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(150);
+
 /// How long one request may take, the body included.
 const DEADLINE: Duration = Duration::from_secs(10);
 

@@ -43,6 +43,7 @@ use tracing::{Instrument, debug, error, info, info_span};
 pub use context::{Context, Doors};
 pub use events::Events;
 pub use key::{Key, ObjectKey, SecretKey, TokenSource};
+pub use kubernetes::READ_TIMEOUT;
 
 use lease::Leadership;
 use queue::{Deadline, Queue};

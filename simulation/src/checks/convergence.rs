@@ -9,12 +9,12 @@ use crate::chronicle::{Access, Chronicle};
 use crate::run::CONVERGENCE_SECONDS;
 
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
-    let by = chronicle.calm_at + SignedDuration::from_secs(CONVERGENCE_SECONDS.cast_signed());
+    let by = chronicle.converged_at;
     let alive = chronicle.accesses.iter().filter(|access| access.gone.is_none());
     alive
         .filter_map(|access| {
             let defect = defect(chronicle, access, by)?;
-            let what = format!("{} {} s after the last fault: {defect}", access.key, CONVERGENCE_SECONDS);
+            let what = format!("{} {CONVERGENCE_SECONDS} s after the last fault: {defect}", access.key);
             Some(Violation::new("I11 converge", by, what))
         })
         .collect()

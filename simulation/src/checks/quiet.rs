@@ -10,15 +10,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::Violation;
 use crate::chronicle::Chronicle;
 use crate::journal::Event;
-use crate::run::CONVERGENCE_SECONDS;
 
 /// An issue's writes come within so many seconds of one another.
 const TOGETHER: i64 = 60;
+/// What ended shortly before everything looked right may still be told, in seconds.
+const SETTLED: i64 = 120;
 /// The list of clusters is asked for every half hour at the most.
 const LIST_SECONDS: i64 = 1795;
 
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
-    let from = chronicle.calm_at + SignedDuration::from_secs(CONVERGENCE_SECONDS.cast_signed());
+    let from = chronicle.converged_at + SignedDuration::from_secs(SETTLED);
     let issues: Vec<Timestamp> = chronicle
         .record
         .mints

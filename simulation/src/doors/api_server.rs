@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use do_cluster_access::controller::READ_TIMEOUT;
 use do_cluster_access_testbed::api_server::{AnswerBody, Service};
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
@@ -12,7 +13,7 @@ use kube::client::Body;
 use serde_json::json;
 use tower::BoxError;
 
-use super::{Process, hang, watch_body};
+use super::{Process, watch_body};
 use crate::journal::Event;
 use crate::weather::{ApiFault, Door, Point};
 use crate::world::World;
@@ -105,7 +106,7 @@ impl ApiServerDoor {
             ApiFault::Down | ApiFault::NoLease => Err("connection refused".into()),
             ApiFault::LoseRequest => Err("connection reset by peer".into()),
             ApiFault::RefuseWrites(code) | ApiFault::RefuseReads(code) => Ok(refusal(code)),
-            ApiFault::HangBefore => hang().await,
+            ApiFault::HangBefore => silence().await,
             ApiFault::LoseResponse => {
                 self.forward(request).await;
                 Err("connection reset by peer".into())
@@ -116,7 +117,7 @@ impl ApiServerDoor {
             }
             ApiFault::HangAfter => {
                 self.forward(request).await;
-                hang().await
+                silence().await
             }
             ApiFault::Slow(_) => {
                 let answer = self.forward(request).await;
@@ -140,7 +141,7 @@ impl ApiServerDoor {
         match fate {
             None | Some(ApiFault::Slow(_)) => {}
             Some(ApiFault::RefuseReads(code)) => return Ok(refusal(code)),
-            Some(ApiFault::HangBefore | ApiFault::HangAfter) => return hang().await,
+            Some(ApiFault::HangBefore | ApiFault::HangAfter) => return silence().await,
             Some(_) => return Err("connection refused".into()),
         }
         let of_accesses = path.contains("/doclusteraccesses");
@@ -148,6 +149,12 @@ impl ApiServerDoor {
         let process = self.process.clone();
         Ok(answer.map(|body| watch_body::disturbed(body, process, of_accesses).boxed_unsync()))
     }
+}
+
+/// No answer, until the connection's read timeout.
+async fn silence<T>() -> Result<T, BoxError> {
+    tokio::time::sleep(READ_TIMEOUT).await;
+    Err("read timed out".into())
 }
 
 fn name(method: &Method) -> &'static str {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use do_cluster_access::controller::READ_TIMEOUT;
 use do_cluster_access_testbed::api_server::AnswerBody;
 use futures::stream;
 use http_body::Frame;
@@ -28,6 +29,8 @@ struct Watch {
     due: VecDeque<(Instant, Bytes)>,
     told: VecDeque<Bytes>,
     ended: bool,
+    /// When the silence is noticed.
+    silent_until: Option<Instant>,
 }
 
 /// The body of a watch as it arrives.
@@ -47,6 +50,7 @@ pub(super) fn disturbed(
         due: VecDeque::new(),
         told: VecDeque::new(),
         ended: false,
+        silent_until: None,
     };
     StreamBody::new(stream::unfold(watch, async |mut watch| {
         let line = watch.next().await?;
@@ -65,6 +69,10 @@ impl Watch {
             }
             if self.ended && due.is_none() {
                 return None;
+            }
+            if let Some(noticed) = self.silent_until {
+                sleep_until(noticed).await;
+                return Some(Err("read timed out".into()));
             }
             tokio::select! {
                 biased;
@@ -87,7 +95,9 @@ impl Watch {
 
     fn take(&mut self, data: &[u8]) {
         self.rest.extend_from_slice(data);
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+        while self.silent_until.is_none()
+            && let Some(end) = self.rest.iter().position(|byte| *byte == b'\n')
+        {
             let line = self.rest.split_to(end + 1).freeze();
             self.schedule(&line);
         }
@@ -98,6 +108,11 @@ impl Watch {
         let is_event = !line.starts_with(br#"{"type":"BOOKMARK""#)
             && !line.starts_with(br#"{"type":"ERROR""#);
         // To leave a bookmark out would harm nobody, and to leave an error out would lie.
+        if fate.silence {
+            self.process.journal.count("watch: silence");
+            self.silent_until = Some(Instant::now() + READ_TIMEOUT);
+            return;
+        }
         if fate.drop && is_event {
             self.process.journal.count("watch: event left out");
             return;
