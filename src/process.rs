@@ -141,7 +141,10 @@ pub async fn operate(
     };
     let outcome = controller.run(leadership, stop).await;
     end.send_replace(true);
-    if timeout(RELEASE_DEADLINE, campaign.join_next()).await.is_err() {
+    if timeout(RELEASE_DEADLINE, campaign.join_next())
+        .await
+        .is_err()
+    {
         warn!("the lease was not given up in time");
     }
     outcome

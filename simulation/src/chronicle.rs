@@ -113,7 +113,10 @@ impl SecretVersion {
     /// When the first of its credentials really expires.
     #[must_use]
     pub fn expires_at(&self, mints: &[Mint]) -> Option<Timestamp> {
-        let expiries = self.credentials.iter().map(|index| mints[*index].expires_at);
+        let expiries = self
+            .credentials
+            .iter()
+            .map(|index| mints[*index].expires_at);
         expiries.min()
     }
 }
@@ -288,7 +291,11 @@ impl Access {
 
     /// Whether any of its specs names this cluster, by whatever name it ever had.
     fn may_want(&self, id: &str, record: &Record) -> bool {
-        let clusters = record.plan.accounts.iter().flat_map(|account| &account.clusters);
+        let clusters = record
+            .plan
+            .accounts
+            .iter()
+            .flat_map(|account| &account.clusters);
         let name = clusters
             .into_iter()
             .find(|cluster| cluster.id == id)
@@ -302,16 +309,24 @@ impl Access {
     /// When `issue` is renewed, by the operator's clock, whatever margin was asked for between the two: the
     /// earliest and the latest instant.
     #[must_use]
-    pub fn renewal(&self, issue: &Issue, from: Timestamp, until: Timestamp) -> (EpochSeconds, EpochSeconds) {
+    pub fn renewal(
+        &self,
+        issue: &Issue,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> (EpochSeconds, EpochSeconds) {
         let schedules = self.specs_between(from, until).map(|spec| Schedule {
             uid: &self.uid,
             renew_before_seconds: spec.renew_before_seconds,
         });
-        schedules.fold((EpochSeconds::MAX, EpochSeconds::MIN), |(least, most), schedule| {
-            let earliest = earliest_renewal(schedule, issue.issued_at, issue.expires_at);
-            let latest = renew_at(schedule, issue.issued_at, issue.expires_at);
-            (least.min(earliest), most.max(latest))
-        })
+        schedules.fold(
+            (EpochSeconds::MAX, EpochSeconds::MIN),
+            |(least, most), schedule| {
+                let earliest = earliest_renewal(schedule, issue.issued_at, issue.expires_at);
+                let latest = renew_at(schedule, issue.issued_at, issue.expires_at);
+                (least.min(earliest), most.max(latest))
+            },
+        )
     }
 }
 
@@ -469,7 +484,10 @@ fn aftermath(what: &str, lease_seconds: i64) -> i64 {
 
 fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
     let lease = record.plan.election.map_or(0, |timing| {
-        (timing.duration + 3 * timing.period).as_secs().cast_signed() + 30
+        (timing.duration + 3 * timing.period)
+            .as_secs()
+            .cast_signed()
+            + 30
     });
     let mut impairments = Vec::new();
     let mut open: BTreeMap<u64, (Timestamp, &Scope, &str)> = BTreeMap::new();
@@ -546,5 +564,8 @@ fn first(record: &Record, event: &Event, end: Timestamp) -> Timestamp {
 /// A value inside an object, by its path.
 #[must_use]
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }

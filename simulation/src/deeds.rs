@@ -260,7 +260,11 @@ impl Hands {
             ..PatchParams::default()
         };
         let secrets = self.secrets(namespace);
-        expect(secrets.patch(&name, &parameters, &Patch::Merge(change)).await);
+        expect(
+            secrets
+                .patch(&name, &parameters, &Patch::Merge(change))
+                .await,
+        );
     }
 
     /// Uses an API token beside the operator.
@@ -301,7 +305,8 @@ impl Hands {
                 let mut outputs = self.outputs(*access);
                 if let Some(output) = outputs.first_mut() {
                     output["labels"] = json!({"example.com/number": number.to_string()});
-                    self.patch_spec(*access, json!({ "outputs": outputs })).await;
+                    self.patch_spec(*access, json!({ "outputs": outputs }))
+                        .await;
                 }
             }
             Deed::Source(access) => {
@@ -321,7 +326,8 @@ impl Hands {
                     let name = format!("{}-more-{}", self.access(*access).name, outputs.len());
                     if outputs.iter().all(|output| output["secretName"] != *name) {
                         outputs.push(json!({"secretName": name, "format": format}));
-                        self.patch_spec(*access, json!({ "outputs": outputs })).await;
+                        self.patch_spec(*access, json!({ "outputs": outputs }))
+                            .await;
                     }
                 }
             }
@@ -329,7 +335,8 @@ impl Hands {
                 let mut outputs = self.outputs(*access);
                 if outputs.len() > 1 {
                     outputs.pop();
-                    self.patch_spec(*access, json!({ "outputs": outputs })).await;
+                    self.patch_spec(*access, json!({ "outputs": outputs }))
+                        .await;
                 }
             }
             Deed::RenameOutput(access, number) => {
@@ -337,13 +344,15 @@ impl Hands {
                 if let Some(output) = outputs.first_mut() {
                     output["secretName"] =
                         format!("{}-{number}-kubeconfig", self.access(*access).name).into();
-                    self.patch_spec(*access, json!({ "outputs": outputs })).await;
+                    self.patch_spec(*access, json!({ "outputs": outputs }))
+                        .await;
                 }
             }
             Deed::OtherCluster(access, cluster) => {
                 let account = &self.plan.accounts[self.access(*access).account];
                 let reference = json!({"name": account.clusters[*cluster].name, "id": null});
-                self.patch_spec(*access, json!({ "cluster": reference })).await;
+                self.patch_spec(*access, json!({ "cluster": reference }))
+                    .await;
             }
             Deed::Recreate(access, delay) => self.recreate(*access, *delay).await,
             Deed::DeleteSecret(access) => {
@@ -399,7 +408,11 @@ impl Hands {
         }
         let access = self.access(index);
         let accesses = self.accesses(&access.namespace);
-        expect(accesses.delete(&access.name, &DeleteParams::default()).await);
+        expect(
+            accesses
+                .delete(&access.name, &DeleteParams::default())
+                .await,
+        );
         let this = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(delay.unsigned_abs())).await;

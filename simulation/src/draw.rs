@@ -92,8 +92,10 @@ fn lifetime(random: &mut Rng) -> i64 {
         25..55 => random.i64(180..900),
         55..75 => random.i64(900..HOUR),
         75..91 => random.i64(HOUR..6 * HOUR),
-        91..98 => random.i64(6 * HOUR..DAY),
-        _ => 7 * DAY,
+        91..99 => random.i64(6 * HOUR..DAY),
+        // Whole weeks have plans of their own.
+        _ if random.u8(0..3) == 0 => 7 * DAY,
+        _ => DAY,
     }
 }
 
@@ -326,9 +328,16 @@ impl Drawing<'_> {
     }
 
     fn digitalocean_fault(&mut self) -> FaultKind {
+        let furthest = self.furthest_skew().min(2 * HOUR);
         let random = &mut *self.random;
-        let code = pick(random, &[400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504]);
-        let body = pick(random, &[ErrorBody::Json, ErrorBody::Html, ErrorBody::Empty]);
+        let code = pick(
+            random,
+            &[400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504],
+        );
+        let body = pick(
+            random,
+            &[ErrorBody::Json, ErrorBody::Html, ErrorBody::Empty],
+        );
         let retry_after = pick(random, &[None, None, Some("7"), Some("soon"), Some("-3")]);
         let moment = pick(random, &[Moment::BeforeEffect, Moment::AfterEffect]);
         let expires = [
@@ -380,7 +389,7 @@ impl Drawing<'_> {
                 chunked: random.bool(),
             },
             91..95 => FaultKind::Delay(random.u64(100..12_000)),
-            95..97 => FaultKind::DateSkew(random.i64(-7200..7200)),
+            95..97 => FaultKind::DateSkew(random.i64(-furthest..=furthest)),
             _ => FaultKind::Redirect {
                 code: pick(random, &[301, 302, 307]),
                 location: "https://elsewhere.example.com/".to_owned(),
@@ -489,15 +498,18 @@ impl Drawing<'_> {
         self.push(at, what);
     }
 
+    /// How far a clock may be off without harm, in seconds.
+    fn furthest_skew(&self) -> i64 {
+        match self.lifetime {
+            ..HOUR => 0,
+            HOUR..604_800 => 10 * MINUTE,
+            _ => 26 * HOUR,
+        }
+    }
+
     fn clock(&mut self) {
         let at = self.when();
-        let furthest = match self.lifetime {
-            ..HOUR => 0,
-            HOUR..DAY => 10 * MINUTE,
-            // The shortest lifetime decides, and that of a week's plan is a day.
-            DAY..604_800 => 10 * MINUTE,
-            _ => 26 * HOUR,
-        };
+        let furthest = self.furthest_skew();
         let what = if furthest > 0 && self.random.bool() {
             let replica = self.random.usize(0..self.replicas);
             What::Skew(replica, self.random.i64(-furthest..=furthest))

@@ -16,7 +16,7 @@ use crate::deeds::Hands;
 use crate::journal::{Entry, Event, Journal, Scope};
 use crate::plan::{Deed, Disturbance, Plan, What};
 use crate::replica::{Deployment, Replica};
-use crate::weather::{Weather, WatchFault};
+use crate::weather::{WatchFault, Weather};
 use crate::world::World;
 
 /// How long after the last fault the desired state must have been reached, in seconds: 12 minutes, and a
@@ -173,7 +173,12 @@ impl Run {
 
     /// Long enough for what happens by itself, and for some renewals in all.
     async fn watch_the_calm(&self) {
-        let shortest = self.plan.accesses.iter().map(|access| access.lifetime).min();
+        let shortest = self
+            .plan
+            .accesses
+            .iter()
+            .map(|access| access.lifetime)
+            .min();
         let lifetime = shortest.unwrap_or_default().unsigned_abs();
         sleep(Duration::from_secs(lifetime.min(QUIET_SECONDS))).await;
         for _ in 0..RENEWALS {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::caches::Caches;
 use super::events::Events;
@@ -12,7 +13,7 @@ use super::memory::Memories;
 use super::queue::Deadline;
 use super::tokens::Tokens;
 use crate::clock::Clock;
-use crate::digitalocean::{self, RequestLimits};
+use crate::digitalocean::{self, EpochMillis, RequestLimits};
 use crate::metrics::Metrics;
 use crate::redaction::Redaction;
 use crate::target::Verifier;
@@ -44,6 +45,7 @@ pub struct Context {
     caches: Mutex<Caches>,
     tokens: Mutex<Tokens>,
     wakes: mpsc::UnboundedSender<(Key, Deadline)>,
+    began: Instant,
 }
 
 /// The three doors and the clock.
@@ -83,8 +85,15 @@ impl Context {
             caches: Mutex::default(),
             tokens: Mutex::new(Tokens::new(limits)),
             wakes,
+            began: Instant::now(),
         };
         (Arc::new(context), woken)
+    }
+
+    /// Milliseconds since the start, by a clock that nobody sets: budgets are measured by it.
+    #[must_use]
+    pub fn steady_millis(&self) -> EpochMillis {
+        EpochMillis::try_from(self.began.elapsed().as_millis()).unwrap_or(EpochMillis::MAX)
     }
 
     /// The caches. Never held across an await.

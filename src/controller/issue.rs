@@ -216,7 +216,7 @@ impl Calls<'_> {
             Ok(answer) => &answer.meta,
             Err(error) => &error.meta,
         };
-        let now = self.context.clock.now().as_millisecond();
+        let now = self.context.steady_millis();
         if let Some(account) = self.context.tokens().account_of(self.token.fingerprint()) {
             account.note_limits(meta, now);
         }

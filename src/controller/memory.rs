@@ -10,7 +10,10 @@ use crate::digitalocean::IssuedCredential;
 use crate::kubeconfig::Kubeconfig;
 use crate::outputs::{Facts, FoundMetadata, Material};
 use crate::redaction::Registration;
-use crate::rotation::{AttemptKey, EpochSeconds, Failure, HeldIssue, Issue, IssueReason};
+use crate::rotation::{
+    AttemptKey, EpochSeconds, Failure, HeldIssue, Issue, IssueReason, LONGEST_WAIT_SECONDS,
+    VERIFICATION_SECONDS,
+};
 use crate::status::Verification;
 
 /// Unscheduled issues, and repairs, that are remembered: more than any limit on them.
@@ -129,6 +132,26 @@ pub struct Missing {
 }
 
 impl Memory {
+    /// Puts right what was noted by a clock that has been set back since: nothing was noted later than
+    /// `now`, and nothing waits for longer than it would have then.
+    pub fn forget_the_future(&mut self, now: EpochSeconds) {
+        if let Some(failure) = &mut self.failure
+            && failure.at > now
+        {
+            failure.since = failure.since.min(now);
+            failure.at = now;
+            failure.retry_at = now;
+        }
+        if let Some(held) = &mut self.held {
+            held.not_before = held.not_before.min(now + LONGEST_WAIT_SECONDS);
+        }
+        self.missing_since
+            .take_if(|missing| missing.checked_at > now);
+        if let Some(reverification) = &mut self.reverification {
+            reverification.at = reverification.at.min(now + VERIFICATION_SECONDS);
+        }
+    }
+
     /// Notes that a credential was, or may have been, minted beside the schedule.
     pub fn note_unscheduled(&mut self, at: EpochSeconds) {
         remember(&mut self.unscheduled, at);

@@ -59,7 +59,7 @@ const RUN_DEADLINE: Duration = Duration::from_secs(90);
 /// How soon a run that was cut short, or panicked, is repeated, in seconds.
 const REPEAT_SECONDS: i64 = 30;
 /// The loop turns at least this often: liveness is measured by it.
-const LONGEST_TURN: Duration = Duration::from_secs(5);
+const LONGEST_TURN: Duration = Duration::from_secs(20);
 /// How long runs in progress may go on after the order to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 

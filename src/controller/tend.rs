@@ -19,6 +19,7 @@ use crate::rotation::EpochSeconds;
 /// Runs once for `source`. Returns when to run again; `None` when nobody uses it.
 pub(super) async fn tend(context: &Context, source: &TokenSource) -> Option<EpochSeconds> {
     let now = context.clock.now_seconds();
+    context.tokens().note_time(now);
     let secret = secret_of(context, source);
     if must_read(context, source, secret.as_ref(), now)? {
         read(context, source, secret, now).await;
@@ -200,7 +201,7 @@ async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: Ep
                 }
                 account.clusters = Some(Arc::new(answer.value));
                 account.listed_at = now;
-                let now = context.clock.now().as_millisecond();
+                let now = context.steady_millis();
                 account.budget.spend(answer.meta.requests, now);
                 account.note_limits(&answer.meta, now);
                 account.gate.open(done_at);
@@ -230,7 +231,7 @@ fn close(
     };
     account
         .budget
-        .spend(error.meta.requests, context.clock.now().as_millisecond());
+        .spend(error.meta.requests, context.steady_millis());
     let wait = error
         .retry_after()
         .or_else(|| match error.kind {

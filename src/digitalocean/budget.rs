@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::RateLimit;
 
-/// Milliseconds since 1970.
+/// Milliseconds since any instant that stays the same.
 pub type EpochMillis = i64;
 
 const MINUTE: i64 = 60_000;

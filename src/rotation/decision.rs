@@ -10,6 +10,10 @@ use crate::api::Reason;
 /// Unscheduled issues that an access may have within an hour.
 const UNSCHEDULED_ISSUES_PER_HOUR: usize = 6;
 const HOUR_SECONDS: i64 = 3600;
+/// Issues whose answers may be lost before the next has to wait longer than the retry rule asks for.
+const PROMPT_AFTER_LOSS: usize = 2;
+/// Time between such issues then, in seconds: no more than six an hour, and none waits for the end of it.
+const AFTER_LOSS_SECONDS: i64 = 720;
 
 /// What the spec asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -432,7 +436,7 @@ fn limit(
         });
     }
     let asked_for = matches!(reason, IssueReason::SpecChanged | IssueReason::Forced);
-    if !asked_for && let Some(until) = unscheduled_limit(wanted, observed, reason, now) {
+    if !asked_for && let Some(until) = unscheduled_limit(wanted, observed, published, reason, now) {
         return Some(Decision::Refuse {
             reason: Reason::IssueLimitReached,
             subject: None,
@@ -488,25 +492,42 @@ fn spacing(
 fn unscheduled_limit(
     wanted: &Wanted,
     observed: &Observed,
+    published: Option<&Issue>,
     reason: IssueReason,
     now: EpochSeconds,
 ) -> Option<EpochSeconds> {
-    let after_loss = observed
-        .failure
-        .as_ref()
-        .is_some_and(|failure| failure.may_have_minted && failure.attempt == wanted.attempt());
-    if !matches!(reason, IssueReason::Lost | IssueReason::Rejected) && !after_loss {
-        return None;
-    }
     let recent = |at: &&EpochSeconds| **at <= now && now - **at < HOUR_SECONDS;
-    let mut within_hour = observed.unscheduled.iter().filter(recent);
-    let count = within_hour.clone().count();
-    if count < UNSCHEDULED_ISSUES_PER_HOUR {
+    let recent: Vec<EpochSeconds> = observed
+        .unscheduled
+        .iter()
+        .filter(recent)
+        .copied()
+        .collect();
+    let until = if after_loss(wanted, observed) {
+        let last = recent
+            .last()
+            .filter(|_| recent.len() >= PROMPT_AFTER_LOSS)?;
+        // What is due anyway, and short-lived, cannot wait that long.
+        let spacing = published
+            .filter(|_| reason == IssueReason::Renewal)
+            .map(|issue| spacing_seconds(issue.expires_at - issue.issued_at));
+        last + spacing.map_or(AFTER_LOSS_SECONDS, |seconds| {
+            seconds.min(AFTER_LOSS_SECONDS)
+        })
+    } else if matches!(reason, IssueReason::Lost | IssueReason::Rejected) {
+        let oldest = recent.len().checked_sub(UNSCHEDULED_ISSUES_PER_HOUR)?;
+        recent.get(oldest)? + HOUR_SECONDS
+    } else {
         return None;
-    }
-    within_hour
-        .nth(count - UNSCHEDULED_ISSUES_PER_HOUR)
-        .map(|at| at + HOUR_SECONDS)
+    };
+    (until > now).then_some(until)
+}
+
+/// Whether the answer to the last attempt was lost, so that a credential may have been minted for
+/// nobody.
+fn after_loss(wanted: &Wanted, observed: &Observed) -> bool {
+    let failure = observed.failure.as_ref();
+    failure.is_some_and(|failure| failure.may_have_minted && failure.attempt == wanted.attempt())
 }
 
 /// At `until` where that lies within the next ten minutes, else in ten minutes; never now or before.

@@ -12,6 +12,8 @@ pub const MAX_SLEEP_SECONDS: i64 = 600;
 const SHORTEST_RETRY_SECONDS: i64 = 5;
 const LONGEST_RETRY_SECONDS: i64 = 600;
 const SHORTEST_SPACING_SECONDS: i64 = 30;
+/// Longest time from a failure to the next attempt that nobody asked to be longer, in seconds.
+pub const LONGEST_WAIT_SECONDS: i64 = LONGEST_RETRY_SECONDS * 6 / 5;
 
 /// What the schedule of a published issue depends on.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +106,7 @@ pub fn spacing_seconds(lifetime: i64) -> i64 {
 }
 
 /// How often a published credential is asked about, in seconds.
-const VERIFICATION_SECONDS: i64 = 1800;
+pub const VERIFICATION_SECONDS: i64 = 1800;
 
 /// When a published credential is asked about next, later than `now`: every 30 minutes, at an instant
 /// within them that depends on the UID alone, so that a restart asks nothing earlier.

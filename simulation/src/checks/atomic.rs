@@ -57,7 +57,11 @@ fn defects(chronicle: &Chronicle<'_>, version: &SecretVersion) -> Vec<&'static s
     if version.credentials.len() > 2 {
         defects.push("holds credentials of more than one issue");
     }
-    let mut operations: Vec<_> = version.credentials.iter().map(|index| mints[*index].operation).collect();
+    let mut operations: Vec<_> = version
+        .credentials
+        .iter()
+        .map(|index| mints[*index].operation)
+        .collect();
     operations.dedup();
     if operations.len() < version.credentials.len() {
         defects.push("holds two credentials of the same call");

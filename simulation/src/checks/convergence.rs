@@ -10,11 +10,17 @@ use crate::run::CONVERGENCE_SECONDS;
 
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     let by = chronicle.converged_at;
-    let alive = chronicle.accesses.iter().filter(|access| access.gone.is_none());
+    let alive = chronicle
+        .accesses
+        .iter()
+        .filter(|access| access.gone.is_none());
     alive
         .filter_map(|access| {
             let defect = defect(chronicle, access, by)?;
-            let what = format!("{} {CONVERGENCE_SECONDS} s after the last fault: {defect}", access.key);
+            let what = format!(
+                "{} {CONVERGENCE_SECONDS} s after the last fault: {defect}",
+                access.key
+            );
             Some(Violation::new("I11 converge", by, what))
         })
         .collect()
@@ -24,8 +30,12 @@ fn defect(chronicle: &Chronicle<'_>, access: &Access, by: Timestamp) -> Option<S
     let object = &access.at(by)?.object;
     let status = object.status.clone().unwrap_or_default();
     for wanted in [ConditionType::Ready, ConditionType::Synced] {
-        let condition = status.conditions.iter().find(|condition| condition.type_ == wanted.as_str());
-        let is_true = condition.is_some_and(|condition| condition.status == ConditionStatus::True.as_str());
+        let condition = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == wanted.as_str());
+        let is_true =
+            condition.is_some_and(|condition| condition.status == ConditionStatus::True.as_str());
         if !is_true {
             return Some(format!("{condition:?}"));
         }
@@ -46,15 +56,22 @@ fn defect(chronicle: &Chronicle<'_>, access: &Access, by: Timestamp) -> Option<S
         if version.access_uid() != Some(&access.uid) || version.found.intact().is_none() {
             return Some(format!("the Secret {key} is not what was written for it"));
         }
-        if version.expires_at(&chronicle.record.mints).is_none_or(|expiry| expiry <= by) {
+        if version
+            .expires_at(&chronicle.record.mints)
+            .is_none_or(|expiry| expiry <= by)
+        {
             return Some(format!("the credential in the Secret {key} has expired"));
         }
         let revoked = |index: &usize| chronicle.record.mints[*index].revoked_at.is_some();
-        if version.credentials.iter().any(revoked) && object.spec.verification != do_cluster_access::api::VerificationPolicy::Off {
+        if version.credentials.iter().any(revoked)
+            && object.spec.verification != do_cluster_access::api::VerificationPolicy::Off
+        {
             let long_ago = chronicle.record.mints[version.credentials[0]].revoked_at?
                 + SignedDuration::from_secs(2400);
             if long_ago < by {
-                return Some(format!("the cluster no longer knows the credential in the Secret {key}"));
+                return Some(format!(
+                    "the cluster no longer knows the credential in the Secret {key}"
+                ));
             }
         }
     }

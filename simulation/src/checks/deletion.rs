@@ -33,19 +33,29 @@ fn after_the_end(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
             continue;
         }
         if seen.is_some_and(|seen| version.at > seen + SignedDuration::from_secs(UNDER_WAY)) {
-            let what = format!("{} was written for {}, long after that was gone", life.key, access.key);
+            let what = format!(
+                "{} was written for {}, long after that was gone",
+                life.key, access.key
+            );
             violations.push(Violation::new("I12 deletion", version.at, what));
         }
-        if version.at > gone && version.issue().is_some_and(|issue| issue.issued_at > gone.as_second()) {
+        if version.at > gone
+            && version
+                .issue()
+                .is_some_and(|issue| issue.issued_at > gone.as_second())
+        {
             issues.insert(version.issue().map(|issue| issue.issued_at));
         }
         let owner = version.found.metadata.owner_uid.as_deref();
-        let retained = access
-            .versions
-            .last()
-            .is_some_and(|last| last.object.spec.effective_deletion_policy() == do_cluster_access::api::DeletionPolicy::Retain);
+        let retained = access.versions.last().is_some_and(|last| {
+            last.object.spec.effective_deletion_policy()
+                == do_cluster_access::api::DeletionPolicy::Retain
+        });
         if owner != Some(&access.uid) && !retained {
-            let what = format!("{} was written for {}, which is gone, and will stay", life.key, access.key);
+            let what = format!(
+                "{} was written for {}, which is gone, and will stay",
+                life.key, access.key
+            );
             violations.push(Violation::new("I12 deletion", version.at, what));
         }
     }
@@ -64,17 +74,21 @@ fn seen_by_all(chronicle: &Chronicle<'_>, access: &Access, gone: Timestamp) -> O
         _ => None,
     });
     let told: Vec<_> = told.collect();
-    let overlapped = journal.iter().any(|entry| {
-        matches!(entry.event, Event::Started { alone: true, replica } if replica != 0)
-    });
+    let overlapped = journal.iter().any(
+        |entry| matches!(entry.event, Event::Started { alone: true, replica } if replica != 0),
+    );
     if overlapped {
         return None;
     }
     let by_all = (0..chronicle.record.plan.replicas).map(|replica| {
-        let told = told.iter().find(|(which, _)| *which == replica).map(|(_, at)| *at);
+        let told = told
+            .iter()
+            .find(|(which, _)| *which == replica)
+            .map(|(_, at)| *at);
         // A process that began later has never heard of it.
         let began = journal.iter().find(|entry| {
-            entry.at > gone && matches!(entry.event, Event::Started { replica: which, .. } if which == replica)
+            entry.at > gone
+                && matches!(entry.event, Event::Started { replica: which, .. } if which == replica)
         });
         told.into_iter().chain(began.map(|entry| entry.at)).min()
     });
@@ -89,7 +103,8 @@ fn inherited(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
         let Some(issue) = version.issue() else {
             continue;
         };
-        let (least, most) = chronicle.skews_between(access.born - SignedDuration::from_hours(1), version.at);
+        let (least, most) =
+            chronicle.skews_between(access.born - SignedDuration::from_hours(1), version.at);
         let born = access.born.as_second() + least;
         if issue.issued_at < born && least == most {
             let what = format!(
@@ -106,11 +121,16 @@ fn inherited(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
             .and_then(|credential| credential.issued_at.as_ref());
         let known = issued.is_none_or(|issued| {
             published.iter().any(|(_, secret)| {
-                secret.issue().is_some_and(|issue| issue.issued_at == issued.0.as_second())
+                secret
+                    .issue()
+                    .is_some_and(|issue| issue.issued_at == issued.0.as_second())
             })
         });
         if !known {
-            let what = format!("the status of {} tells of a credential that it never had", access.key);
+            let what = format!(
+                "the status of {} tells of a credential that it never had",
+                access.key
+            );
             violations.push(Violation::new("I12 deletion", version.at, what));
         }
     }

@@ -30,7 +30,10 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         let ["api", "v1", "namespaces", namespace, "secrets", name] = segments.as_slice() else {
             continue;
         };
-        if !known.get(*namespace).is_some_and(|names| names.contains(*name)) {
+        if !known
+            .get(*namespace)
+            .is_some_and(|names| names.contains(*name))
+        {
             violations.push(Violation::new(
                 "I9 isolation",
                 entry.at,

@@ -80,7 +80,10 @@ fn was_damaged(
         let between = |version: u64| from.version <= version && version <= until.version;
         let mut versions = life.versions.iter();
         versions.any(|version| !version.ours && between(version.version))
-            || life.gone.as_ref().is_some_and(|(_, version, _)| between(*version))
+            || life
+                .gone
+                .as_ref()
+                .is_some_and(|(_, version, _)| between(*version))
     })
 }
 
@@ -107,10 +110,13 @@ fn was_overlap(
     until: &SecretVersion,
 ) -> bool {
     let since = from.at - SignedDuration::from_secs(ON_ITS_WAY);
-    chronicle.impairments_of(access, since, until.at).any(|impairment| {
-        impairment.what.contains("ended") || impairment.what.contains("Overlap")
-            || impairment.what.contains("NoLease")
-    })
+    chronicle
+        .impairments_of(access, since, until.at)
+        .any(|impairment| {
+            impairment.what.contains("ended")
+                || impairment.what.contains("Overlap")
+                || impairment.what.contains("NoLease")
+        })
 }
 
 /// Whether it is the half of an issue that tells when the other half expires: formats that hold a kubeconfig
@@ -146,13 +152,18 @@ fn wasted(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         let users = chronicle.accesses.iter().filter(|access| {
             let born = access.born <= until;
             let alive = access.gone.is_none_or(|(at, _)| at >= from);
-            let wants = chronicle.concerns(&crate::journal::Scope::Cluster(mint.cluster.clone()), access);
+            let wants = chronicle.concerns(
+                &crate::journal::Scope::Cluster(mint.cluster.clone()),
+                access,
+            );
             born && alive && wants
         });
         let users: Vec<_> = users.collect();
         // At the end of the record it may have been on its way.
         let excused = until > chronicle.end
-            || users.iter().any(|access| !chronicle.troubles(access, from, until).is_empty());
+            || users
+                .iter()
+                .any(|access| !chronicle.troubles(access, from, until).is_empty());
         if !excused {
             let names: Vec<_> = users.iter().map(|access| access.key.as_str()).collect();
             violations.push(Violation::new(

@@ -46,7 +46,11 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} at {}: {}", self.invariant, self.at, self.what)
+        write!(
+            formatter,
+            "{} at {}: {}",
+            self.invariant, self.at, self.what
+        )
     }
 }
 

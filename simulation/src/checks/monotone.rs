@@ -7,18 +7,26 @@ use crate::journal::{Event, ProbeAnswer};
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for life in &chronicle.secrets {
-        let ours: Vec<_> = life.versions.iter().filter(|version| version.ours).collect();
+        let ours: Vec<_> = life
+            .versions
+            .iter()
+            .filter(|version| version.ours)
+            .collect();
         for pair in ours.windows(2) {
             let (before, after) = (pair[0], pair[1]);
             let mints = &chronicle.record.mints;
             let (Some(from), Some(to)) = (before.expires_at(mints), after.expires_at(mints)) else {
                 continue;
             };
-            if to < from && !was_asked_for(before, after) && !was_rejected(chronicle, before, after) {
+            if to < from && !was_asked_for(before, after) && !was_rejected(chronicle, before, after)
+            {
                 violations.push(Violation::new(
                     "I4 monotone",
                     after.at,
-                    format!("{}: what expired at {from} was replaced by what expires at {to}", life.key),
+                    format!(
+                        "{}: what expired at {from} was replaced by what expires at {to}",
+                        life.key
+                    ),
                 ));
             }
         }
@@ -44,10 +52,18 @@ pub(super) fn was_rejected(
 ) -> bool {
     let mints = &chronicle.record.mints;
     chronicle.record.journal.iter().any(|entry| {
-        let Event::Probe { credential, answer: ProbeAnswer::Rejected, .. } = &entry.event else {
+        let Event::Probe {
+            credential,
+            answer: ProbeAnswer::Rejected,
+            ..
+        } = &entry.event
+        else {
             return false;
         };
-        let mut credentials = before.credentials.iter().map(|index| &mints[*index].fingerprint);
+        let mut credentials = before
+            .credentials
+            .iter()
+            .map(|index| &mints[*index].fingerprint);
         entry.at <= after.at && credentials.any(|fingerprint| fingerprint == credential)
     })
 }

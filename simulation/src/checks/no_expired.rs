@@ -1,6 +1,7 @@
 //! I1: between the renewal and the expiry there was time enough in which nothing stood in the way, so the
 //! credential was renewed.
 
+use do_cluster_access::rotation::spacing_seconds;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Violation;
@@ -35,7 +36,10 @@ fn expired(
     let due = due(chronicle, access, version, expiry)?;
     let (from, seconds) = chronicle.longest_window(access, due, expiry);
     let remaining = expiry.as_second() - from.as_second();
-    let needed = 6 * (remaining / 10 + 1).clamp(5, 600) / 5 + TWO_TIMEOUTS;
+    let retry = 6 * (remaining / 10 + 1).clamp(5, 600) / 5;
+    // Issues that were due keep their distance, also where answers to them were lost.
+    let issue = version.issue()?;
+    let needed = retry.max(spacing_seconds(issue.expires_at - issue.issued_at)) + TWO_TIMEOUTS;
     (seconds >= needed).then(|| {
         Violation::new(
             "I1 no-expired",
@@ -56,7 +60,10 @@ pub(super) fn wanted_until(
     life: &SecretLife,
     version: &SecretVersion,
 ) -> Timestamp {
-    let mut later = life.versions.iter().filter(|other| other.version > version.version);
+    let mut later = life
+        .versions
+        .iter()
+        .filter(|other| other.version > version.version);
     let replaced = later.next().map(|next| next.at);
     let gone = life.gone.as_ref().map(|(at, _, _)| *at);
     let deleted = access.gone.map(|(at, _)| at);

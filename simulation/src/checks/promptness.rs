@@ -23,7 +23,8 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
             let until = wanted_until(chronicle, access, life, version);
             let slot = SignedDuration::from_secs(SLOT);
             // What was wrong shortly before may have left a wait behind.
-            let before = due - SignedDuration::from_secs((expiry.as_second() - due.as_second()).min(720));
+            let before =
+                due - SignedDuration::from_secs((expiry.as_second() - due.as_second()).min(720));
             let troubled = !chronicle.troubles(access, before, due + slot).is_empty();
             if until > due + slot && due + slot < chronicle.end && !troubled {
                 violations.push(Violation::new(

@@ -19,7 +19,12 @@ const SETTLED: i64 = 120;
 const LIST_SECONDS: i64 = 1795;
 
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
-    let from = chronicle.converged_at + SignedDuration::from_secs(SETTLED);
+    // That a cluster has another name or state shows when the list is read the next time.
+    let names = chronicle.impairments.iter().any(|impairment| {
+        impairment.what.starts_with("RenameCluster") || impairment.what.starts_with("ClusterState")
+    });
+    let settled = if names { 1800 + SETTLED } else { SETTLED };
+    let from = chronicle.converged_at + SignedDuration::from_secs(settled);
     let issues: Vec<Timestamp> = chronicle
         .record
         .mints
@@ -28,18 +33,27 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         .filter(|at| *at >= from - SignedDuration::from_secs(TOGETHER))
         .collect();
     let explained = |at: Timestamp| {
-        let near = |issue: &Timestamp| at.as_second() - issue.as_second() <= TOGETHER && *issue <= at;
+        let near =
+            |issue: &Timestamp| at.as_second() - issue.as_second() <= TOGETHER && *issue <= at;
         issues.iter().any(near)
     };
     let mut violations = Vec::new();
     for write in &chronicle.record.writes {
         let ours = &*write.manager == FIELD_MANAGER && write.kind != Kind::Lease;
         if ours && write.at >= from && !explained(write.at) {
-            let what = format!("a {:?} was written, although nothing had changed", write.kind);
+            let what = format!(
+                "a {:?} was written, although nothing had changed",
+                write.kind
+            );
             violations.push(Violation::new("I10 quiet", write.at, what));
         }
     }
-    for entry in chronicle.record.journal.iter().filter(|entry| entry.at >= from) {
+    for entry in chronicle
+        .record
+        .journal
+        .iter()
+        .filter(|entry| entry.at >= from)
+    {
         if let Event::Call { method, path, .. } = &entry.event
             && *method != "GET"
             && !explained(entry.at)
@@ -55,19 +69,30 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
 fn lists(chronicle: &Chronicle<'_>, from: Timestamp) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut last: BTreeMap<&str, Timestamp> = BTreeMap::new();
-    let started = chronicle.record.journal.iter().filter_map(|entry| match entry.event {
-        Event::Started { .. } => Some(entry.at),
-        _ => None,
-    });
+    let started = chronicle
+        .record
+        .journal
+        .iter()
+        .filter_map(|entry| match entry.event {
+            Event::Started { .. } => Some(entry.at),
+            _ => None,
+        });
     let started: Vec<_> = started.collect();
-    for exchange in chronicle.record.exchanges.iter().filter(|exchange| exchange.time >= from) {
+    for exchange in chronicle
+        .record
+        .exchanges
+        .iter()
+        .filter(|exchange| exchange.time >= from)
+    {
         let token = exchange.token.as_deref().unwrap_or_default();
         match exchange.operation {
             Some(Operation::ListClusters) => {
                 let before = last.insert(token, exchange.time);
                 let soon = before.is_some_and(|before| {
                     exchange.time.as_second() - before.as_second() < LIST_SECONDS
-                        && !started.iter().any(|at| *at > before && *at <= exchange.time)
+                        && !started
+                            .iter()
+                            .any(|at| *at > before && *at <= exchange.time)
                 });
                 // An issue may want a newer list than there is.
                 let wanted = chronicle.record.mints.iter().any(|mint| {

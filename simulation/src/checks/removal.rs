@@ -8,7 +8,10 @@ use do_cluster_access::outputs::FIELD_MANAGER;
 
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     let removed = chronicle.secrets.iter().filter(|life| {
-        let by_us = life.gone.as_ref().is_some_and(|(_, _, by)| by == FIELD_MANAGER);
+        let by_us = life
+            .gone
+            .as_ref()
+            .is_some_and(|(_, _, by)| by == FIELD_MANAGER);
         by_us && !may_be_removed(chronicle, life)
     });
     let mut violations: Vec<_> = removed
@@ -20,7 +23,8 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         .collect();
     for life in &chronicle.secrets {
         for pair in life.versions.windows(2) {
-            if pair[1].ours && pair[0].found.contents.iter().count() > pair[1].found.contents.iter().count()
+            if pair[1].ours
+                && pair[0].found.contents.iter().count() > pair[1].found.contents.iter().count()
                 && pair[1].credentials.is_empty()
             {
                 let what = format!("{} was emptied", life.key);

@@ -16,7 +16,12 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         .map(|mint| (mint.fingerprint.as_str(), mint.cluster.as_str()))
         .collect();
     let mut violations = Vec::new();
-    for write in chronicle.record.writes.iter().filter(|write| write.kind != Kind::Secret) {
+    for write in chronicle
+        .record
+        .writes
+        .iter()
+        .filter(|write| write.kind != Kind::Secret)
+    {
         let Some(object) = &write.after else {
             continue;
         };
@@ -26,8 +31,14 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         }
     }
     for entry in &chronicle.record.journal {
-        if let Event::Probe { cluster, credential, .. } = &entry.event
-            && clusters.get(credential.as_str()).is_some_and(|owner| owner != cluster)
+        if let Event::Probe {
+            cluster,
+            credential,
+            ..
+        } = &entry.event
+            && clusters
+                .get(credential.as_str())
+                .is_some_and(|owner| owner != cluster)
         {
             let what = format!("cluster {cluster} was shown a credential of another");
             violations.push(Violation::new("I13 secrecy", entry.at, what));

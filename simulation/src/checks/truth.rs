@@ -32,7 +32,11 @@ fn is_ready(object: &DOClusterAccess) -> bool {
 }
 
 /// A status that says Ready, and is not true of any moment that the run can have seen.
-fn untrue(chronicle: &Chronicle<'_>, access: &Access, version: &AccessVersion) -> Option<Violation> {
+fn untrue(
+    chronicle: &Chronicle<'_>,
+    access: &Access,
+    version: &AccessVersion,
+) -> Option<Violation> {
     let status = version.object.status.as_ref()?;
     let current = status.observed_generation == version.object.metadata.generation;
     if !is_ready(&version.object) || !current {
@@ -69,12 +73,15 @@ fn versions_between<'a>(
 ) -> impl Iterator<Item = (&'a SecretVersion, Timestamp)> {
     let lives = chronicle.secrets.iter().filter(move |life| life.key == key);
     lives.flat_map(move |life| {
-        life.versions.iter().enumerate().filter_map(move |(index, version)| {
-            let next = life.versions.get(index + 1).map(|next| next.at);
-            let end = next.or(life.gone.as_ref().map(|(at, _, _)| *at));
-            let in_force = version.at <= until && end.is_none_or(|end| end >= from);
-            in_force.then(|| (version, version.at.max(from)))
-        })
+        life.versions
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, version)| {
+                let next = life.versions.get(index + 1).map(|next| next.at);
+                let end = next.or(life.gone.as_ref().map(|(at, _, _)| *at));
+                let in_force = version.at <= until && end.is_none_or(|end| end >= from);
+                in_force.then(|| (version, version.at.max(from)))
+            })
     })
 }
 
@@ -116,12 +123,19 @@ fn untold(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
         }
         // Writing a status may wait for its turn after a failure.
         let since = expiry - SignedDuration::from_secs(660);
-        let impaired = chronicle.impairments_of(access, since, told_by).any(|impairment| {
-            !impairment.what.contains("Target") && !impairment.what.contains("DigitalOcean")
-        });
-        let still_ready = access.at(told_by).is_some_and(|version| is_ready(&version.object));
+        let impaired = chronicle
+            .impairments_of(access, since, told_by)
+            .any(|impairment| {
+                !impairment.what.contains("Target") && !impairment.what.contains("DigitalOcean")
+            });
+        let still_ready = access
+            .at(told_by)
+            .is_some_and(|version| is_ready(&version.object));
         if still_ready && !impaired {
-            let what = format!("{} says Ready {TELL_WITHIN} s after {} expired", access.key, life.key);
+            let what = format!(
+                "{} says Ready {TELL_WITHIN} s after {} expired",
+                access.key, life.key
+            );
             violations.push(Violation::new("I2 truth", told_by, what));
         }
     }

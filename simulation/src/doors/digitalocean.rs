@@ -4,9 +4,9 @@ use bytes::Bytes;
 use do_cluster_access::digitalocean::{ConnectError, HttpService, boxed_service};
 use do_cluster_access_testbed::simulator::SimulatorService;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::BodyExt;
 use tower::{BoxError, Service, service_fn};
 
 use super::Process;

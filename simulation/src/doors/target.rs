@@ -108,7 +108,8 @@ fn who(
     let mint = clusters.mint(&fingerprint)?;
     let known_at = mint.time.as_second() + age.cast_signed();
     let now = time.now();
-    let alive = now < mint.expires_at && (mint.revoked_at.is_none() || mint.kind == MintKind::Certificate);
+    let alive =
+        now < mint.expires_at && (mint.revoked_at.is_none() || mint.kind == MintKind::Certificate);
     (mint.cluster == cluster && alive && now.as_second() >= known_at).then(|| User {
         username: "operator@example.com".to_owned(),
         groups: vec!["k8saas:authenticated".to_owned()],

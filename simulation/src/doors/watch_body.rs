@@ -105,8 +105,8 @@ impl Watch {
 
     fn schedule(&mut self, line: &Bytes) {
         let fate = self.process.weather.event_fate();
-        let is_event = !line.starts_with(br#"{"type":"BOOKMARK""#)
-            && !line.starts_with(br#"{"type":"ERROR""#);
+        let is_event =
+            !line.starts_with(br#"{"type":"BOOKMARK""#) && !line.starts_with(br#"{"type":"ERROR""#);
         // To leave a bookmark out would harm nobody, and to leave an error out would lie.
         if fate.silence {
             self.process.journal.count("watch: silence");

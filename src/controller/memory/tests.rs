@@ -201,3 +201,39 @@ async fn the_memory_of_a_uid_is_one_until_it_is_forgotten() {
     memories.forget("u");
     assert_eq!(memories.of("u").lock().await.last_issue_at, None);
 }
+
+#[test]
+fn after_the_clock_was_set_back_nothing_waits_for_a_time_that_is_far_off() {
+    let now = 1_000_000;
+    let later = now + 26 * 3600;
+    let failure = |at| Failure {
+        attempt: AttemptKey {
+            generation: 1,
+            rotate: None,
+        },
+        since: at - 5,
+        at,
+        retry_at: at + 600,
+        reason: Reason::ApiUnavailable,
+        subject: None,
+        may_have_minted: false,
+    };
+    let mut memory = Memory {
+        failure: Some(failure(later)),
+        missing_since: Some(Missing {
+            cluster_id: "a".to_string(),
+            since: later,
+            checked_at: later,
+        }),
+        ..Memory::default()
+    };
+    memory.forget_the_future(later);
+    assert_eq!(memory.failure, Some(failure(later)), "the clock goes on");
+    memory.forget_the_future(now);
+    let failure = memory.failure.unwrap();
+    assert_eq!(
+        (failure.since, failure.at, failure.retry_at),
+        (now, now, now)
+    );
+    assert_eq!(memory.missing_since, None);
+}

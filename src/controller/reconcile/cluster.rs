@@ -231,7 +231,7 @@ impl Run<'_> {
         id: &str,
     ) -> Result<Cluster, Error> {
         if let Some(account) = self.context.tokens().account_mut(&self.subject.source) {
-            let now = self.context.clock.now().as_millisecond();
+            let now = self.context.steady_millis();
             account.budget.spend(1, now);
         }
         let call = self.context.digitalocean.get_cluster(&token.token, id);

@@ -110,13 +110,13 @@ impl Run<'_> {
                 Turn::Waiting(created.map_or(self.now, |time| time.0.as_second()))
             }
         };
-        let now = self.context.clock.now().as_millisecond();
+        let now = self.context.steady_millis();
         let mut tokens = self.context.tokens();
         let Some(account) = tokens.account_mut(&self.subject.source) else {
             return Ok(());
         };
         let granted = account.budget.grant(&self.subject.key, turn, requests, now);
-        granted.map_err(|back| back.div_euclid(1000) + 1)
+        granted.map_err(|back| self.now + (back - now).div_euclid(1000) + 1)
     }
 
     /// The half of an issue that succeeded before, while it is what is wanted now and worth it.

@@ -249,7 +249,33 @@ proptest! {
         for hour in unscheduled.windows(7) {
             prop_assert!(hour[6] - hour[0] >= HOUR);
         }
-        prop_assert!(i64::try_from(unscheduled.len()).unwrap() >= 6 * hours - 1);
+        for pair in unscheduled.windows(2) {
+            prop_assert!(pair[1] - pair[0] <= 720, "{pair:?}");
+        }
+        prop_assert!(i64::try_from(unscheduled.len()).unwrap() >= 5 * hours);
+    }
+
+    #[test]
+    fn a_renewal_whose_answers_are_lost_is_tried_often_enough_for_its_lifetime(
+        (wanted, lifetime) in wanteds(),
+    ) {
+        let mut life = Life::new(wanted, lifetime);
+        while life.attempts.is_empty() {
+            life.turn(|_| Answer::Issued { after: 1 });
+        }
+        while life.attempts.len() < 20 {
+            life.turn(|_| Answer::Failed { may_have_minted: true, retry_after: None });
+        }
+        let longest = (lifetime / 20).clamp(30, 720);
+        for pair in life.attempts[1..].windows(2) {
+            // The retry rule may ask for more while much of the lifetime remains.
+            let remaining = (NOW + lifetime - pair[0].0).max(pair[0].0 - life.attempts[1].0);
+            let retry = (remaining / 10).clamp(5, 600) * 6 / 5 + 1;
+            prop_assert!(pair[1].0 - pair[0].0 <= longest.max(retry), "{pair:?}");
+        }
+        for three in life.attempts[2..].windows(3) {
+            prop_assert!(three[2].0 - three[0].0 >= longest);
+        }
     }
 }
 
