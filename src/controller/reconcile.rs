@@ -35,8 +35,7 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<Epoc
     let memory = context.memories.of(&subject.wanted.uid);
     let mut memory = memory.lock().await;
     let now = context.clock.now_seconds();
-    context.tokens().note_time(now);
-    memory.forget_the_future(now);
+    memory.follow_clock(context.times_set_back(), now);
     let run = Run {
         context,
         subject,

@@ -19,7 +19,6 @@ use crate::rotation::EpochSeconds;
 /// Runs once for `source`. Returns when to run again; `None` when nobody uses it.
 pub(super) async fn tend(context: &Context, source: &TokenSource) -> Option<EpochSeconds> {
     let now = context.clock.now_seconds();
-    context.tokens().note_time(now);
     let secret = secret_of(context, source);
     if must_read(context, source, secret.as_ref(), now)? {
         read(context, source, secret, now).await;

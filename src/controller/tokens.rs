@@ -32,8 +32,6 @@ pub struct Tokens {
     attached: BTreeMap<ObjectKey, TokenSource>,
     sources: BTreeMap<TokenSource, Source>,
     accounts: BTreeMap<TokenFingerprint, Account>,
-    /// The latest time that was noted.
-    now: EpochSeconds,
 }
 
 /// What a token is known by, and what was found there.
@@ -129,24 +127,20 @@ impl Tokens {
             attached: BTreeMap::new(),
             sources: BTreeMap::new(),
             accounts: BTreeMap::new(),
-            now: EpochSeconds::MIN,
         }
     }
 
-    /// Notes what time it is. When the clock has been set back, what was noted before is put right:
-    /// nothing was noted later than now.
-    pub fn note_time(&mut self, now: EpochSeconds) {
-        if now < self.now {
-            for source in self.sources.values_mut() {
-                source.read_at = source.read_at.min(now);
-                source.list_wanted_since = source.list_wanted_since.min(now);
-            }
-            for account in self.accounts.values_mut() {
-                account.listed_at = account.listed_at.min(now);
-                account.gate.forget_the_future(now);
-            }
+    /// Puts right what was noted by a clock that has been set back since: nothing was noted later than
+    /// `now`, and a token that does not work is asked about at once.
+    pub fn forget_the_future(&mut self, now: EpochSeconds) {
+        for source in self.sources.values_mut() {
+            source.read_at = source.read_at.min(now);
+            source.list_wanted_since = source.list_wanted_since.min(now);
         }
-        self.now = now;
+        for account in self.accounts.values_mut() {
+            account.listed_at = account.listed_at.min(now);
+            account.gate.forget_the_future(now);
+        }
     }
 
     /// What `source` offers now; lists from before `list_since` do not count.

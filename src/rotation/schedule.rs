@@ -12,8 +12,6 @@ pub const MAX_SLEEP_SECONDS: i64 = 600;
 const SHORTEST_RETRY_SECONDS: i64 = 5;
 const LONGEST_RETRY_SECONDS: i64 = 600;
 const SHORTEST_SPACING_SECONDS: i64 = 30;
-/// Longest time from a failure to the next attempt that nobody asked to be longer, in seconds.
-pub const LONGEST_WAIT_SECONDS: i64 = LONGEST_RETRY_SECONDS * 6 / 5;
 
 /// What the schedule of a published issue depends on.
 #[derive(Clone, Copy, Debug)]

@@ -227,9 +227,9 @@ fn after_the_clock_was_set_back_nothing_waits_for_a_time_that_is_far_off() {
         }),
         ..Memory::default()
     };
-    memory.forget_the_future(later);
+    memory.follow_clock(0, later);
     assert_eq!(memory.failure, Some(failure(later)), "the clock goes on");
-    memory.forget_the_future(now);
+    memory.follow_clock(1, now);
     let failure = memory.failure.unwrap();
     assert_eq!(
         (failure.since, failure.at, failure.retry_at),
