@@ -129,15 +129,12 @@ pub async fn operate(
     followers.spawn(follow_leadership(leadership.clone(), metrics));
     let mut campaign = JoinSet::new();
     // Whoever decides on leadership keeps the channel open to the end.
-    let _always_leading = match candidate {
-        Some(candidate) => {
-            campaign.spawn(candidate.run(tell, ended));
-            None
-        }
-        None => {
-            tell.send_replace(Leadership::Leading);
-            Some(tell)
-        }
+    let _always_leading = if let Some(candidate) = candidate {
+        campaign.spawn(candidate.run(tell, ended));
+        None
+    } else {
+        tell.send_replace(Leadership::Leading);
+        Some(tell)
     };
     let outcome = controller.run(leadership, stop).await;
     end.send_replace(true);

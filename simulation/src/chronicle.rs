@@ -33,6 +33,10 @@ pub struct Chronicle<'a> {
     /// When the record ends.
     pub end: Timestamp,
     skews: Vec<(Timestamp, usize, i64)>,
+    /// Places of accesses by UID.
+    by_uid: BTreeMap<String, usize>,
+    /// Places of the versions that the operator wrote, by the access that they belong to.
+    published: BTreeMap<String, Vec<(usize, usize)>>,
 }
 
 /// One life of an access.
@@ -139,11 +143,15 @@ impl<'a> Chronicle<'a> {
     #[must_use]
     pub fn new(record: &'a Record) -> Self {
         let end = Time::after(record.seconds);
+        let accesses = accesses(record);
+        let secrets = secrets(record);
         Self {
+            by_uid: places(&accesses),
+            published: published(&secrets),
             calm_at: first(record, &Event::Calm, end),
             converged_at: first(record, &Event::Converged, end),
-            accesses: accesses(record),
-            secrets: secrets(record),
+            accesses,
+            secrets,
             impairments: impairments(record, end),
             skews: skews(record),
             record,
@@ -235,21 +243,20 @@ impl<'a> Chronicle<'a> {
     /// The access with this UID.
     #[must_use]
     pub fn access(&self, uid: &str) -> Option<&Access> {
-        self.accesses.iter().find(|access| access.uid == uid)
+        self.accesses.get(*self.by_uid.get(uid)?)
     }
 
     /// The versions of Secrets that the operator wrote for an access, in the order of time, each with its
     /// Secret.
     #[must_use]
     pub fn published<'b>(&'b self, access: &'b Access) -> Vec<(&'b SecretLife, &'b SecretVersion)> {
-        let mut published: Vec<_> = self
-            .secrets
-            .iter()
-            .flat_map(|life| life.versions.iter().map(move |version| (life, version)))
-            .filter(|(_, version)| version.ours && version.access_uid() == Some(&access.uid))
-            .collect();
-        published.sort_by_key(|(_, version)| version.version);
-        published
+        let places = self.published.get(&access.uid).into_iter().flatten();
+        places
+            .map(|(life, version)| {
+                let life = &self.secrets[*life];
+                (life, &life.versions[*version])
+            })
+            .collect()
     }
 
     /// Deeds and disturbances that concern the access between `from` and `until`: descriptions.
@@ -328,6 +335,32 @@ impl Access {
             },
         )
     }
+}
+
+fn places(accesses: &[Access]) -> BTreeMap<String, usize> {
+    let places = accesses.iter().enumerate();
+    places
+        .map(|(place, access)| (access.uid.clone(), place))
+        .collect()
+}
+
+/// The versions that the operator wrote, by access, in the order of time.
+fn published(secrets: &[SecretLife]) -> BTreeMap<String, Vec<(usize, usize)>> {
+    let mut published: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
+    for (life, secret) in secrets.iter().enumerate() {
+        for (place, version) in secret.versions.iter().enumerate() {
+            if let Some(uid) = version.access_uid().filter(|_| version.ours) {
+                published
+                    .entry(uid.to_owned())
+                    .or_default()
+                    .push((life, place));
+            }
+        }
+    }
+    for versions in published.values_mut() {
+        versions.sort_by_key(|(life, place)| secrets[*life].versions[*place].version);
+    }
+    published
 }
 
 fn accesses(record: &Record) -> Vec<Access> {

@@ -8,15 +8,23 @@
 //!
 //! The same seed gives the same run on every machine.
 
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "nothing here panics but for a defect of the simulation itself"
+)]
+
 pub mod checks;
 pub mod chronicle;
 pub mod deeds;
 pub mod doors;
 pub mod draw;
 pub mod journal;
+pub mod log;
+pub mod panics;
 pub mod plan;
 pub mod replica;
 pub mod run;
+pub mod tally;
 pub mod time;
 pub mod weather;
 pub mod world;

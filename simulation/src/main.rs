@@ -1,73 +1,222 @@
-//! Runs seeds.
+//! Runs seeds, and tells what they came to.
 
-use clap::Parser;
-use do_cluster_access_simulation::checks::check;
+#![allow(clippy::disallowed_methods, reason = "around the runs time is real")]
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+use do_cluster_access_simulation::checks::{Violation, check};
 use do_cluster_access_simulation::chronicle::Chronicle;
 use do_cluster_access_simulation::draw::{Shape, draw};
-use do_cluster_access_simulation::run::run;
+use do_cluster_access_simulation::panics;
+use do_cluster_access_simulation::run::{Record, run, run_and_listen};
+use do_cluster_access_simulation::tally::Tally;
 
+/// The whole operator in virtual time, under faults, with every invariant checked.
 #[derive(Parser)]
+#[command(name = "simulate")]
 struct Arguments {
-    #[arg(long, default_value_t = 1)]
-    from: u64,
-    #[arg(long, default_value_t = 10)]
-    seeds: u64,
-    #[arg(long)]
-    week: bool,
-    #[arg(long)]
-    quiet: bool,
-    #[arg(long)]
-    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
 }
 
-fn main() {
-    let arguments = Arguments::parse();
-    if let Some(filter) = &arguments.log {
-        let filter = tracing_subscriber::EnvFilter::new(filter);
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .without_time()
-            .with_ansi(false)
-            .init();
+#[derive(Subcommand)]
+enum Command {
+    /// Run many seeds.
+    Run(Many),
+    /// Run one seed again, and show what happened.
+    Replay(One),
+}
+
+#[derive(Args)]
+struct Many {
+    /// The first seed; that of each week is the same counted from here.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Seeds of some dozen renewals each.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// Seeds of a whole week with two replicas each.
+    #[arg(long, default_value_t = 30)]
+    weeks: u64,
+    /// Begins no run after so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// Threads; as many as there are processors unless given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Of so many runs one has its whole log searched for credentials.
+    #[arg(long, default_value_t = 100)]
+    listen_every: u64,
+}
+
+#[derive(Args)]
+struct One {
+    /// The seed.
+    seed: u64,
+    /// It is that of a week.
+    #[arg(long)]
+    week: bool,
+    /// What to log while it runs, as RUST_LOG spells it.
+    #[arg(
+        long,
+        default_value = "do_cluster_access=info,do_cluster_access_simulation=info,journal=trace"
+    )]
+    log: String,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(many) => run_many(&many),
+        Command::Replay(one) => replay(&one),
     }
-    let shape = if arguments.week {
-        Shape::Week
+}
+
+fn shape(week: bool) -> Shape {
+    if week { Shape::Week } else { Shape::Storm }
+}
+
+fn violations(record: &Record) -> Vec<Violation> {
+    check(&Chronicle::new(record))
+}
+
+fn replay(one: &One) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::new(&one.log);
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .without_time()
+        .with_ansi(false)
+        .init();
+    let plan = draw(one.seed, shape(one.week));
+    anstream::println!("{plan}");
+    panics::record();
+    let record = run(plan);
+    let violations = violations(&record);
+    let mut tally = Tally::default();
+    tally.add(&record, false);
+    for violation in &violations {
+        anstream::println!("{violation}");
+        *tally.violations.entry(violation.invariant).or_default() += 1;
+    }
+    anstream::print!("{tally}");
+    anstream::println!("digest {:016x}", record.digest());
+    outcome(&tally)
+}
+
+fn outcome(tally: &Tally) -> ExitCode {
+    if tally.violations.is_empty() {
+        ExitCode::SUCCESS
     } else {
-        Shape::Storm
-    };
-    let mut total = std::collections::BTreeMap::<&str, u64>::new();
-    for seed in arguments.from..arguments.from + arguments.seeds {
-        let plan = draw(seed, shape);
-        let began = std::time::Instant::now();
-        if arguments.log.is_some() {
-            anstream::println!("{plan}");
+        ExitCode::FAILURE
+    }
+}
+
+/// What all threads share.
+struct Work<'a> {
+    many: &'a Many,
+    began: Instant,
+    next: AtomicU64,
+    total: Mutex<Tally>,
+}
+
+impl Work<'_> {
+    /// The next seed, and whether it is that of a week: they come first, because they take longest.
+    fn take(&self) -> Option<(u64, bool)> {
+        let limit = self
+            .many
+            .minutes
+            .map(|minutes| Duration::from_secs(60 * minutes));
+        if limit.is_some_and(|limit| self.began.elapsed() >= limit) {
+            return None;
         }
-        let record = run(plan);
-        let ran = began.elapsed().as_millis();
-        let chronicle = Chronicle::new(&record);
-        let violations = check(&chronicle);
-        for violation in &violations {
-            *total.entry(violation.invariant).or_default() += 1;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        match number.checked_sub(self.many.weeks) {
+            None => Some((self.many.from + number, true)),
+            Some(number) if number < self.many.seeds => Some((self.many.from + number, false)),
+            Some(_) => None,
         }
-        if !arguments.quiet {
-            anstream::println!(
-                "seed {seed}: {ran}+{} ms, {} s, L {}, {} accesses, {} steps, {} writes, {} exchanges, {} mints, {} journal",
-                began.elapsed().as_millis() - ran,
-                record.seconds,
-                record.plan.accesses[0].spec["expirySeconds"],
-                record.plan.accesses.len(),
-                record.plan.steps.len(),
-                record.writes.len(),
-                record.exchanges.len(),
-                record.mints.len(),
-                record.journal.len()
-            );
-        }
-        if !violations.is_empty() {
-            for violation in violations.iter().take(4) {
-                anstream::println!("  seed {seed}: {violation}");
+    }
+
+    fn work(&self) {
+        while let Some((seed, week)) = self.take() {
+            let listen = seed % self.many.listen_every.max(1) == 0;
+            let plan = draw(seed, shape(week));
+            let record = if listen {
+                run_and_listen(plan)
+            } else {
+                run(plan)
+            };
+            let violations = violations(&record);
+            let mut tally = Tally::default();
+            tally.add(&record, listen);
+            for violation in &violations {
+                *tally.violations.entry(violation.invariant).or_default() += 1;
+            }
+            report(seed, week, &violations);
+            if let Ok(mut total) = self.total.lock() {
+                total.merge(&tally);
             }
         }
     }
-    anstream::println!("{total:?}");
+}
+
+/// Says how to see a violation again.
+fn report(seed: u64, week: bool, violations: &[Violation]) {
+    const SHOWN: usize = 5;
+    if violations.is_empty() {
+        return;
+    }
+    let week = if week { " --week" } else { "" };
+    anstream::println!(
+        "seed {seed}{week}: {} violations; again: make replay SEED={seed}{}",
+        violations.len(),
+        if week.is_empty() { "" } else { " WEEK=1" }
+    );
+    for violation in violations.iter().take(SHOWN) {
+        anstream::println!("  {violation}");
+    }
+}
+
+fn run_many(many: &Many) -> ExitCode {
+    panics::record();
+    let work = Work {
+        many,
+        began: Instant::now(),
+        next: AtomicU64::new(0),
+        total: Mutex::default(),
+    };
+    let threads = many
+        .threads
+        .or_else(|| thread::available_parallelism().ok().map(usize::from))
+        .unwrap_or(1);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.work())).collect();
+        show_progress(&work, || {
+            workers.iter().all(thread::ScopedJoinHandle::is_finished)
+        });
+    });
+    let total = work.total.into_inner().unwrap_or_default();
+    anstream::print!("{total}");
+    let seconds = work.began.elapsed().as_secs();
+    anstream::println!("{seconds} s on {threads} threads");
+    outcome(&total)
+}
+
+/// A line every ten seconds, until it is finished.
+fn show_progress(work: &Work<'_>, finished: impl Fn() -> bool) {
+    const INTERVAL: Duration = Duration::from_secs(10);
+    let mut next = INTERVAL;
+    while !finished() {
+        thread::sleep(Duration::from_millis(100));
+        if work.began.elapsed() >= next {
+            next += INTERVAL;
+            let runs = work.total.lock().map_or(0, |total| total.runs);
+            let all = work.many.seeds + work.many.weeks;
+            anstream::eprintln!("{} s: {runs} of {all} runs", work.began.elapsed().as_secs());
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! One run: a plan is carried out, and everything that happened comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tracing::info;
 
 use crate::deeds::Hands;
 use crate::journal::{Entry, Event, Journal, Scope};
+use crate::log;
+use crate::panics;
 use crate::plan::{Deed, Disturbance, Plan, What};
 use crate::replica::{Deployment, Replica};
 use crate::weather::{WatchFault, Weather};
@@ -47,6 +50,47 @@ pub struct Record {
     pub faults: BTreeMap<&'static str, u64>,
     /// Seconds of the world's time that passed.
     pub seconds: i64,
+    /// What panicked.
+    pub panics: Vec<String>,
+    /// Words of the log at the level `trace` that are long enough for a credential; empty where nobody listened.
+    pub words: BTreeSet<String>,
+}
+
+impl Record {
+    /// Tells whether two records are of the same run: a hash of every write, request and event, and of when
+    /// each was.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        for write in &self.writes {
+            let object = write.after.as_ref().or(write.before.as_ref());
+            let name = object.map(|object| (object.namespace(), object.name()));
+            (write.version, write.at, write.kind, name).hash(&mut hash);
+        }
+        for exchange in &self.exchanges {
+            (exchange.time, &exchange.path, exchange.status).hash(&mut hash);
+            exchange.request_id.hash(&mut hash);
+        }
+        for entry in &self.journal {
+            format!("{entry:?}").hash(&mut hash);
+        }
+        hash.finish()
+    }
+
+    /// How many credentials replaced or began something.
+    #[must_use]
+    pub fn issues(&self) -> usize {
+        let credentials = |mint: &&Mint| mint.operation == Operation::GetCredentials;
+        self.mints.iter().filter(credentials).count()
+    }
+}
+
+/// The same, while somebody reads the log at the level `trace`.
+#[must_use]
+pub fn run_and_listen(plan: Plan) -> Record {
+    let (mut record, words) = log::watch(|| run(plan));
+    record.words = words;
+    record
 }
 
 /// Carries `plan` out, in a runtime of its own whose clock stands still while there is work.
@@ -58,7 +102,9 @@ pub fn run(plan: Plan) -> Record {
         .build();
     #[expect(clippy::expect_used, reason = "it has neither threads nor sockets")]
     let runtime = runtime.expect("a runtime");
-    runtime.block_on(async { Run::new(plan).carry_out().await })
+    let mut record = runtime.block_on(async { Run::new(plan).carry_out().await });
+    record.panics = panics::take();
+    record
 }
 
 struct Run {
@@ -140,6 +186,8 @@ impl Run {
             world: self.world,
             journal,
             faults,
+            panics: Vec::new(),
+            words: BTreeSet::new(),
         }
     }
 
@@ -240,16 +288,16 @@ impl Run {
             | Disturbance::DigitalOcean { account: None, .. }
             | Disturbance::Target(None, _)
             | Disturbance::Overlap => Scope::Everything,
-            Disturbance::DigitalOcean {
-                account: Some(index),
-                ..
-            } => account(*index),
             Disturbance::Target(Some((index, which)), _)
             | Disturbance::ClusterState(index, which, _) => cluster(*index, *which),
             Disturbance::Suspended(access) | Disturbance::Occupied(access) => {
                 Scope::Access(self.plan.accesses[*access].key())
             }
-            Disturbance::NoTokenSecret(index)
+            Disturbance::DigitalOcean {
+                account: Some(index),
+                ..
+            }
+            | Disturbance::NoTokenSecret(index)
             | Disturbance::TokenGarbled(index)
             | Disturbance::TokenRevoked(index)
             | Disturbance::TokenReadOnly(index)

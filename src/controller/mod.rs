@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::{mpsc, watch as channel};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
@@ -109,13 +109,21 @@ pub struct Controller {
     told: ToldStream,
     queue: Queue<Key>,
     runs: JoinSet<Option<EpochSeconds>>,
-    running: BTreeMap<Id, Key>,
+    running: BTreeMap<Id, Running>,
     health: Arc<Health>,
     workers: usize,
     /// How far the wall clock was ahead of the steady one in the turn before.
     ahead: Option<EpochSeconds>,
     /// Ends with the rest.
     _deliveries: JoinSet<()>,
+}
+
+/// A run in progress.
+struct Running {
+    key: Key,
+    /// UID of the access that it is for.
+    uid: Option<String>,
+    abort: AbortHandle,
 }
 
 /// Why the loop ended.
@@ -243,6 +251,7 @@ impl Controller {
 
     fn take_over(&mut self, told: watch::Told) {
         for key in self.watches.take_over(&self.context, told) {
+            self.end_if_gone(&key);
             let deadline = self.context.deadline(&key);
             self.queue.wake(key, deadline);
         }
@@ -250,6 +259,29 @@ impl Controller {
             info!("the watches are synced");
             self.health.synced.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Ends the run for an access that is gone, wherever it is: nothing is minted or written for it any
+    /// more.
+    fn end_if_gone(&self, key: &Key) {
+        let running = self.running.values().find(|running| running.key == *key);
+        if let Some(running) = running.filter(|running| running.uid != self.uid(key)) {
+            debug!(%key, "the access is gone: its run ends");
+            running.abort.abort();
+        }
+    }
+
+    /// UID of the access with that key, unless it is gone or being deleted.
+    fn uid(&self, key: &Key) -> Option<String> {
+        let Key::Access(key) = key else {
+            return None;
+        };
+        let access = self.context.caches().accesses.get(key)?;
+        let metadata = &access.metadata;
+        metadata
+            .uid
+            .clone()
+            .filter(|_| metadata.deletion_timestamp.is_none())
     }
 
     /// Starts what can run; says whether a worker is left without work.
@@ -263,8 +295,9 @@ impl Controller {
                 Key::Token(source) => info_span!("tend", token = %source),
             };
             let run = run(self.context.clone(), key.clone()).instrument(span);
-            let id = self.runs.spawn(run).id();
-            self.running.insert(id, key);
+            let uid = self.uid(&key);
+            let abort = self.runs.spawn(run);
+            self.running.insert(abort.id(), Running { key, uid, abort });
         }
         false
     }
@@ -272,6 +305,10 @@ impl Controller {
     fn finish(&mut self, done: Result<(Id, Option<EpochSeconds>), JoinError>) {
         let (id, next) = match done {
             Ok((id, next)) => (id, next),
+            // The access is gone. One of the same name may have come.
+            Err(ended) if ended.is_cancelled() => {
+                (ended.id(), Some(self.context.clock.now_seconds()))
+            }
             Err(failure) => {
                 error!(%failure, "a run panicked: this is a defect, please report it");
                 self.context.metrics.count_run(RunResult::Panicked);
@@ -281,7 +318,7 @@ impl Controller {
                 )
             }
         };
-        let Some(key) = self.running.remove(&id) else {
+        let Some(Running { key, .. }) = self.running.remove(&id) else {
             return;
         };
         let next = next.map(|at| (self.instant(at), self.context.deadline(&key)));

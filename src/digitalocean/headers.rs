@@ -39,9 +39,13 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// From `now` until [`reset`](Self::reset): at most an hour, `None` when that is unknown or
-    /// not in the future.
+    /// not in the future, or where requests are left in the hour, so that it was not the hour's limit
+    /// that was met.
     #[must_use]
     pub fn wait(&self, now: Timestamp) -> Option<Duration> {
+        if self.remaining.is_some_and(|remaining| remaining > 0) {
+            return None;
+        }
         let left = self.reset?.as_second().checked_sub(now.as_second())?;
         let left = Duration::from_secs(u64::try_from(left).ok().filter(|left| *left > 0)?);
         Some(left.min(LONGEST_WAIT))
@@ -210,6 +214,15 @@ mod tests {
         assert_eq!(wait("1795340100"), None);
         assert_eq!(wait("1995341600"), Some(3600));
         assert_eq!(wait("9223372036854775807"), None);
+        let spent = |remaining: &str| {
+            let headers = [
+                ("ratelimit-reset", "1795341660"),
+                ("ratelimit-remaining", remaining),
+            ];
+            meta(&headers).rate_limit.wait(now).is_some()
+        };
+        assert!(spent("0"));
+        assert!(!spent("1"), "it was the minute's limit");
         assert_eq!(RateLimit::default().wait(now), None);
     }
 

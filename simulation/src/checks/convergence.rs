@@ -45,12 +45,12 @@ fn defect(chronicle: &Chronicle<'_>, access: &Access, by: Timestamp) -> Option<S
     }
     for output in object.effective_outputs() {
         let key = format!("{}/{}", access.namespace, output.secret_name);
-        let versions = chronicle
+        let mut versions = chronicle
             .secrets
             .iter()
             .filter(|life| life.key == key && life.gone.as_ref().is_none_or(|(at, _, _)| *at > by))
             .flat_map(|life| &life.versions);
-        let Some(version) = versions.filter(|version| version.at <= by).next_back() else {
+        let Some(version) = versions.rfind(|version| version.at <= by) else {
             return Some(format!("there is no Secret {key}"));
         };
         if version.access_uid() != Some(&access.uid) || version.found.intact().is_none() {

@@ -27,10 +27,10 @@ fn unfounded(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut before: Option<(&SecretLife, &SecretVersion)> = None;
     for (life, version) in chronicle.published(access) {
-        let Some((_, last)) = before.replace((life, version)) else {
+        let Some((_, previous)) = before.replace((life, version)) else {
             continue;
         };
-        let (Some(old), Some(new)) = (last.issue(), version.issue()) else {
+        let (Some(old), Some(new)) = (previous.issue(), version.issue()) else {
             continue;
         };
         if old == new {
@@ -39,17 +39,17 @@ fn unfounded(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
         let asked_for = old.issue_hash != new.issue_hash
             || old.cluster_id != new.cluster_id
             || old.rotate != new.rotate;
-        let (earliest, _) = access.renewal(old, last.at, version.at);
+        let (earliest, _) = access.renewal(old, previous.at, version.at);
         // The marks of the two may be of different clocks. What another access asked for a little earlier
         // may be used from the earliest renewal on, so that the time of the write counts.
-        let (least, most) = chronicle.skews_between(last.at, version.at);
+        let (least, most) = chronicle.skews_between(previous.at, version.at);
         let was_due = version.at.as_second() + most - least >= earliest;
         if asked_for
             || was_due
-            || was_rejected(chronicle, last, version)
-            || was_damaged(chronicle, access, last, version)
-            || has_grown(access, last, version)
-            || was_overlap(chronicle, access, last, version)
+            || was_rejected(chronicle, previous, version)
+            || was_damaged(chronicle, access, previous, version)
+            || has_grown(access, previous, version)
+            || was_overlap(chronicle, access, previous, version)
         {
             continue;
         }

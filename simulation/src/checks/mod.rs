@@ -71,7 +71,15 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("I12 deletion", deletion::check),
     ("I13 secrecy", secrecy::check),
     ("I14 no mass removal", removal::check),
+    ("no panic", no_panic),
 ];
+
+fn no_panic(chronicle: &Chronicle<'_>) -> Vec<Violation> {
+    let panics = chronicle.record.panics.iter();
+    panics
+        .map(|panic| Violation::new("no panic", chronicle.end, panic))
+        .collect()
+}
 
 /// Everything that did not hold.
 #[must_use]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use do_cluster_access::api::ConditionType;
 use do_cluster_access::outputs::FIELD_MANAGER;
 use do_cluster_access_testbed::api_server::Kind;
 use do_cluster_access_testbed::simulator::Operation;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Violation;
-use crate::chronicle::Chronicle;
+use crate::chronicle::{AccessVersion, Chronicle};
 use crate::journal::Event;
 
 /// An issue's writes come within so many seconds of one another.
@@ -30,6 +31,7 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         .mints
         .iter()
         .map(|mint| mint.time)
+        .chain(flips(chronicle))
         .filter(|at| *at >= from - SignedDuration::from_secs(TOGETHER))
         .collect();
     let explained = |at: Timestamp| {
@@ -64,6 +66,22 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     }
     violations.extend(lists(chronicle, from));
     violations
+}
+
+/// When the answer of a cluster to the regular question flipped.
+fn flips<'a>(chronicle: &'a Chronicle<'_>) -> impl Iterator<Item = Timestamp> + 'a {
+    let verdict = |version: &AccessVersion| {
+        let status = version.object.status.as_ref()?;
+        let mut conditions = status.conditions.iter();
+        let verified =
+            conditions.find(|condition| condition.type_ == ConditionType::Verified.as_str())?;
+        Some(verified.reason.clone())
+    };
+    chronicle.accesses.iter().flat_map(move |access| {
+        let pairs = access.versions.windows(2);
+        let flipped = pairs.filter(move |pair| verdict(&pair[0]) != verdict(&pair[1]));
+        flipped.map(|pair| pair[1].at)
+    })
 }
 
 fn lists(chronicle: &Chronicle<'_>, from: Timestamp) -> Vec<Violation> {

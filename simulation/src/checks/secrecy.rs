@@ -30,6 +30,15 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
             violations.push(Violation::new("I13 secrecy", write.at, what));
         }
     }
+    let said = chronicle
+        .record
+        .words
+        .iter()
+        .chain(&chronicle.record.panics);
+    for text in said.filter(|text| has_credential(text, &clusters)) {
+        let what = format!("a credential was logged: {} …", &text[..12.min(text.len())]);
+        violations.push(Violation::new("I13 secrecy", chronicle.end, what));
+    }
     for entry in &chronicle.record.journal {
         if let Event::Probe {
             cluster,

@@ -132,7 +132,7 @@ impl Run<'_> {
     }
 
     /// Writes the outputs that are not as wanted from one that is intact, or from memory.
-    pub(super) async fn repair(self, mut found: Observation) -> EpochSeconds {
+    pub(super) async fn repair(mut self, mut found: Observation) -> EpochSeconds {
         let held = self.memory.held.as_ref().map(|held| &held.material);
         let held = held.filter(|held| Some(&held.issue) == found.published());
         let material = held.cloned().or_else(|| found.material());
@@ -146,6 +146,8 @@ impl Run<'_> {
             if !matches!(view, TokenView::Usable(_)) {
                 return self.wait_for_token(&found, view).await;
             }
+            // The list that tells of it may have come while the Secrets were read.
+            self.follow_cluster(found.published()).await;
         }
         let attempt = self.subject.wanted.attempt();
         self.memory.repairs.note(attempt, self.now);
