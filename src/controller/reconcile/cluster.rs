@@ -255,6 +255,11 @@ impl Run<'_> {
         );
         let list_may_be_too_old = token.listed_at < self.now - NAME_LIST_FRESH_SECONDS;
         let cluster = match lookup {
+            // What was in the way may be over, and the retry must not be told of it by an old list.
+            Lookup::Found(cluster) if list_may_be_too_old && unusable(cluster).is_some() => {
+                self.request_list(self.now - NAME_LIST_FRESH_SECONDS);
+                return Err(NoCluster::Parked);
+            }
             Lookup::Found(cluster) => cluster.clone(),
             Lookup::NotListed { id } if self.may_ask_about(&id) => {
                 if self.memory.missing_since.is_some() {
