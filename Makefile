@@ -14,6 +14,8 @@ include testbed/clients.mk
 include testbed/consumers.mk
 include testbed/documentation.mk
 include testbed/bench.mk
+include simulation/simulation.mk
+include fuzz/fuzz.mk
 
 .PHONY: help test test-rust test-clients lint lint-rust lint-dependencies generate check-generated
 

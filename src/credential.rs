@@ -10,7 +10,10 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
+use http::uri::Authority;
 use jiff::Timestamp;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use x509_parser::parse_x509_certificate;
@@ -108,7 +111,7 @@ impl Credential {
         authentication: Authentication,
     ) -> Result<Self, CredentialError> {
         Endpoint::parse(&server)?;
-        if !is_pem_of(&certificate_authority_pem, is_certificate_label) {
+        if !is_certificates(&certificate_authority_pem) {
             return Err(CredentialError::CertificateAuthorityNotPem);
         }
         let not_after = authentication.check()?;
@@ -218,10 +221,11 @@ impl Authentication {
                 certificate_pem,
                 key_pem,
             } => {
-                if !is_pem_of(key_pem.expose_secret(), |label| {
-                    label.ends_with("PRIVATE KEY")
-                }) {
+                if !is_key(key_pem.expose_secret()) {
                     return Err(CredentialError::ClientKeyNotPem);
+                }
+                if !is_certificates(certificate_pem) {
+                    return Err(CredentialError::ClientCertificateInvalid);
                 }
                 not_after(certificate_pem).map(Some)
             }
@@ -354,15 +358,23 @@ impl Endpoint {
         let uri: Uri = url.parse().map_err(|_| CredentialError::ServerNotHttps)?;
         let plain =
             uri.scheme_str() == Some("https") && uri.query().is_none() && !url.contains(['#', '@']);
-        match uri.host() {
-            Some(host) if plain && !host.is_empty() => Ok(Self {
-                host: host.to_ascii_lowercase(),
-                port: uri.port_u16().unwrap_or(443),
+        match uri.authority() {
+            Some(authority) if plain && has_sound_port(authority) => Ok(Self {
+                host: authority.host().to_ascii_lowercase(),
+                port: authority.port_u16().unwrap_or(443),
                 path: uri.path().trim_end_matches('/').to_owned(),
             }),
             _ => Err(CredentialError::ServerNotHttps),
         }
     }
+}
+
+/// Whether there is a host, and behind it nothing or a port. One that is none (`host:`, `host:99999`)
+/// is left out by this parser and refused by others.
+fn has_sound_port(authority: &Authority) -> bool {
+    let host = authority.host();
+    let nothing_else = authority.as_str().len() == host.len();
+    !host.is_empty() && (nothing_else || authority.port_u16().is_some())
 }
 
 fn non_empty(text: Option<String>) -> Option<String> {
@@ -382,18 +394,33 @@ pub fn from_base64(encoded: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(joined).ok()?).ok()
 }
 
-fn is_certificate_label(label: &str) -> bool {
-    label == "CERTIFICATE"
+/// Whether `text` is one or more PEM certificates. rustls reads it as well: like consumers, and unlike
+/// the parser that tells labels, it wants a section to end under the label that it begins with.
+fn is_certificates(text: &str) -> bool {
+    let certificates =
+        CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
+    sections_of(text, |label| label == "CERTIFICATE")
+        .zip(certificates.ok())
+        .is_some_and(|(sections, certificates)| sections > 0 && sections == certificates.len())
 }
 
-/// Whether `text` is at least one PEM section, each with a label that is accepted.
-fn is_pem_of(text: &str, accepted: fn(&str) -> bool) -> bool {
-    let mut sections = 0_usize;
-    let sound = Pem::iter_from_buffer(text.as_bytes()).all(|section| {
+/// Whether `text` is a PEM private key, and not an encrypted one.
+fn is_key(text: &str) -> bool {
+    sections_of(text, |label| label.ends_with("PRIVATE KEY")).is_some_and(|sections| sections > 0)
+        && PrivateKeyDer::from_pem_slice(text.as_bytes()).is_ok()
+}
+
+/// How many PEM sections `text` has; `None` where one is malformed or has a label that is not accepted.
+fn sections_of(text: &str, accepted: fn(&str) -> bool) -> Option<usize> {
+    let mut sections = 0;
+    for section in Pem::iter_from_buffer(text.as_bytes()) {
+        let section = section.ok()?;
+        if !accepted(&section.label) || section.contents.is_empty() {
+            return None;
+        }
         sections += 1;
-        section.is_ok_and(|section| accepted(&section.label) && !section.contents.is_empty())
-    });
-    sound && sections > 0
+    }
+    Some(sections)
 }
 
 /// The earliest notAfter of the chain.
@@ -402,7 +429,6 @@ fn not_after(certificate_pem: &str) -> Result<Timestamp, CredentialError> {
     for section in Pem::iter_from_buffer(certificate_pem.as_bytes()) {
         let end = section
             .ok()
-            .filter(|section| is_certificate_label(&section.label))
             .and_then(|section| {
                 let (_, certificate) = parse_x509_certificate(&section.contents).ok()?;
                 Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()

@@ -61,6 +61,8 @@ pub mod controller;
 pub mod credential;
 pub mod digitalocean;
 mod hexadecimal;
+#[cfg(test)]
+mod hostile;
 pub mod kubeconfig;
 pub mod lookup;
 pub mod metrics;

@@ -10,6 +10,7 @@ mod schedule;
 
 pub use decision::{
     AttemptKey, Decision, Failure, HeldIssue, IssueReason, Observed, OutputState, Wanted, decide,
+    is_settled, is_worse,
 };
 pub use schedule::{
     EpochSeconds, MAX_SLEEP_SECONDS, Schedule, VERIFICATION_SECONDS, earliest_renewal, jittered,

@@ -7,7 +7,7 @@ use do_cluster_access::api::{DOClusterAccess, DOClusterAccessSpec};
 use do_cluster_access::outputs::{FIELD_MANAGER, FoundSecret, Marks};
 use do_cluster_access::rotation::{EpochSeconds, Issue, Schedule, earliest_renewal, renew_at};
 use do_cluster_access_testbed::api_server::{Kind, Object, Write};
-use do_cluster_access_testbed::simulator::{Mint, fingerprint};
+use do_cluster_access_testbed::simulator::{Entry as Exchange, Mint, fingerprint};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
@@ -496,6 +496,23 @@ fn skews(record: &Record) -> Vec<(Timestamp, usize, i64)> {
     skews.collect()
 }
 
+/// How long a request that a fault struck keeps somebody waiting, in seconds.
+fn struck_for(what: &str) -> i64 {
+    if what.contains("Hang") || what.contains("Slow") {
+        // A watch or a list is given up when its connection has been silent for so long.
+        170
+    } else if what.contains("NoLease") {
+        30
+    } else {
+        12
+    }
+}
+
+/// How long an answer may have told to wait, in seconds.
+fn told_to_wait(exchange: &Exchange) -> i64 {
+    if exchange.status == Some(429) { 660 } else { 0 }
+}
+
 /// How long after a disturbance has ended it may still delay somebody, in seconds.
 fn aftermath(what: &str, lease_seconds: i64) -> i64 {
     if what.contains("OtherUser") {
@@ -557,6 +574,12 @@ fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
                 scope: Scope::Everything,
                 what: format!("suspended for {seconds} s"),
             }),
+            Event::Struck { what } => impairments.push(Impairment {
+                from: entry.at,
+                until: after(entry.at, struck_for(what)),
+                scope: Scope::Everything,
+                what: what.clone(),
+            }),
             Event::Skew { .. } => impairments.push(Impairment {
                 from: entry.at,
                 until: after(entry.at, 610),
@@ -572,6 +595,19 @@ fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
                 });
             }
             _ => {}
+        }
+    }
+    for exchange in &record.exchanges {
+        if !exchange.faults.is_empty() {
+            impairments.push(Impairment {
+                from: exchange.time,
+                until: after(exchange.time, 15 + told_to_wait(exchange)),
+                scope: exchange
+                    .account
+                    .clone()
+                    .map_or(Scope::Everything, Scope::Account),
+                what: "DigitalOcean struck".to_owned(),
+            });
         }
     }
     for (from, scope, what) in open.into_values() {

@@ -73,7 +73,7 @@ pub fn draw(seed: u64, shape: Shape) -> Plan {
 
 /// Some thousand renewals of the lease in a run, however long it is.
 fn timing(storm_seconds: i64) -> Timing {
-    let period = Duration::from_secs((storm_seconds / 2000).clamp(3, 180).unsigned_abs());
+    let period = Duration::from_secs((storm_seconds / 500).clamp(3, 300).unsigned_abs());
     Timing {
         duration: period * 5,
         renew_deadline: period * 10 / 3,
@@ -212,8 +212,8 @@ impl Drawing<'_> {
         let most = match (shape, self.random.u8(0..10)) {
             (_, 0) => 0,
             (Shape::Week, _) => 24,
-            (Shape::Storm, 1..4) => 3,
-            (Shape::Storm, _) => 14,
+            (Shape::Storm, 1..3) => 3,
+            (Shape::Storm, _) => 24,
         };
         for _ in 0..self.random.usize(0..=most) {
             match self.random.u8(0..100) {
@@ -248,8 +248,14 @@ impl Drawing<'_> {
         let seconds = (longest as f64).powf(exponent).round() as i64;
         let until = (at + seconds.max(1)).min(self.storm_seconds);
         let disturbance = self.disturbance();
+        let strikes = matches!(
+            disturbance,
+            Disturbance::NextApi(..) | Disturbance::NextDigitalOcean { .. }
+        );
         self.push(at, What::Begin(id, disturbance));
-        self.push(until, What::Finish(id));
+        if !strikes {
+            self.push(until, What::Finish(id));
+        }
     }
 
     fn disturbance(&mut self) -> Disturbance {
@@ -258,8 +264,9 @@ impl Drawing<'_> {
         let account = self.random.usize(0..self.accounts.len());
         let cluster = self.random.usize(0..self.accounts[account].clusters.len());
         match self.random.u8(0..100) {
-            0..24 => Disturbance::Api(self.api_fault(), percent),
-            24..34 => {
+            0..14 => Disturbance::Api(self.api_fault(), percent),
+            14..28 => Disturbance::NextApi(self.api_fault(), self.random.u32(1..5)),
+            28..36 => {
                 let lag = self.random.u64(1..90);
                 let faults = [
                     WatchFault::Lag(lag),
@@ -269,14 +276,19 @@ impl Drawing<'_> {
                 ];
                 Disturbance::Watches(pick(self.random, &faults), percent)
             }
-            34..60 => Disturbance::DigitalOcean {
+            36..50 => Disturbance::NextDigitalOcean {
+                operation: self.operation(),
+                fault: self.digitalocean_fault(),
+                times: self.random.u32(1..4),
+            },
+            50..62 => Disturbance::DigitalOcean {
                 account: self.random.bool().then_some(account),
                 operation: self.operation(),
                 fault: self.digitalocean_fault(),
                 percent,
             },
-            60..65 => Disturbance::NoConnection(percent),
-            65..77 => {
+            62..66 => Disturbance::NoConnection(percent),
+            66..77 => {
                 let which = self.random.bool().then_some((account, cluster));
                 Disturbance::Target(which, self.target_fault())
             }

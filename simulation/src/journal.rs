@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::time::Time;
+use crate::weather::Door;
 
 /// Who is kept from being served.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +65,11 @@ pub enum Event {
     Finish {
         /// Its number.
         id: u64,
+    },
+    /// A fault struck one request.
+    Struck {
+        /// What it was.
+        what: String,
     },
     /// Somebody changed something.
     Deed {
@@ -138,6 +144,15 @@ pub enum ProbeAnswer {
     Unreachable,
 }
 
+/// A request of the operator that came to a door, whatever became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When.
+    pub at: Timestamp,
+    /// Which door.
+    pub door: Door,
+}
+
 /// An event and when it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -158,6 +173,8 @@ pub struct Journal {
 struct State {
     entries: Vec<Entry>,
     faults: BTreeMap<&'static str, u64>,
+    /// Only where somebody wants to know.
+    arrivals: Option<Vec<Arrival>>,
 }
 
 impl Journal {
@@ -180,6 +197,25 @@ impl Journal {
     /// Counts a fault that struck.
     pub fn count(&self, fault: &'static str) {
         *self.state().faults.entry(fault).or_default() += 1;
+    }
+
+    /// From now on every request is noted, watches and those about the lease included.
+    pub fn note_arrivals(&self) {
+        self.state().arrivals.get_or_insert_default();
+    }
+
+    /// Every request since then, in the order of time.
+    #[must_use]
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.state().arrivals.clone().unwrap_or_default()
+    }
+
+    /// A request has come to a door.
+    pub(crate) fn arrive(&self, door: Door) {
+        let at = self.time.now();
+        if let Some(arrivals) = &mut self.state().arrivals {
+            arrivals.push(Arrival { at, door });
+        }
     }
 
     /// Takes everything out.

@@ -20,11 +20,16 @@ pub mod doors;
 pub mod draw;
 pub mod journal;
 pub mod log;
+pub mod outage;
 pub mod panics;
 pub mod plan;
 pub mod replica;
 pub mod run;
+pub mod rush;
+pub mod stage;
 pub mod tally;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod weather;
 pub mod world;

@@ -12,9 +12,16 @@ use clap::{Args, Parser, Subcommand};
 use do_cluster_access_simulation::checks::{Violation, check};
 use do_cluster_access_simulation::chronicle::Chronicle;
 use do_cluster_access_simulation::draw::{Shape, draw};
+use do_cluster_access_simulation::outage::Outage;
 use do_cluster_access_simulation::panics;
 use do_cluster_access_simulation::run::{Record, run, run_and_listen};
+use do_cluster_access_simulation::rush::{Rush, spread};
+use do_cluster_access_simulation::stage::Findings;
 use do_cluster_access_simulation::tally::Tally;
+
+/// Half of a run is allocation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The whole operator in virtual time, under faults, with every invariant checked.
 #[derive(Parser)]
@@ -30,6 +37,10 @@ enum Command {
     Run(Many),
     /// Run one seed again, and show what happened.
     Replay(One),
+    /// 500 accesses, and one side out for ten minutes in the middle of their renewals.
+    Outage,
+    /// 10,000 accesses of one API token that become due at once, and 2,000 of the same age.
+    Rush,
 }
 
 #[derive(Args)]
@@ -73,7 +84,51 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(many) => run_many(&many),
         Command::Replay(one) => replay(&one),
+        Command::Outage => outages(),
+        Command::Rush => rushes(),
     }
+}
+
+/// Plays every outage; says what each came to.
+fn outages() -> ExitCode {
+    let mut sound = true;
+    for outage in Outage::all() {
+        sound &= tell(&outage.to_string(), &outage.play());
+    }
+    if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Plays every rush; says what each came to.
+fn rushes() -> ExitCode {
+    let mut sound = tell("2,000 accesses of the same age", &spread());
+    for others in [0, 500] {
+        let scene = format!("10,000 accesses due at once, {others} requests an hour by others");
+        sound &= tell(&scene, &Rush { others }.play());
+    }
+    if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Says what a scene came to, and whether all was as it must be.
+fn tell(scene: &str, findings: &Findings) -> bool {
+    anstream::println!("{scene}");
+    for figure in &findings.figures {
+        anstream::println!("  {figure}");
+    }
+    for broken in findings.broken.iter().take(SHOWN) {
+        anstream::println!("  BROKEN: {broken}");
+    }
+    if findings.broken.len() > SHOWN {
+        anstream::println!("  BROKEN: {} in all", findings.broken.len());
+    }
+    findings.broken.is_empty()
 }
 
 fn shape(week: bool) -> Shape {
@@ -164,9 +219,11 @@ impl Work<'_> {
     }
 }
 
+/// Of what is wrong, so much is shown.
+const SHOWN: usize = 5;
+
 /// Says how to see a violation again.
 fn report(seed: u64, week: bool, violations: &[Violation]) {
-    const SHOWN: usize = 5;
     if violations.is_empty() {
         return;
     }

@@ -113,6 +113,8 @@ pub enum What {
 pub enum Disturbance {
     /// The API server, for so many percent of the requests.
     Api(ApiFault, u8),
+    /// The API server, for the next so many requests.
+    NextApi(ApiFault, u32),
     /// The watches, for so many percent of the events.
     Watches(WatchFault, u8),
     /// DigitalOcean: a fault of its own, for so many percent of the requests of an account.
@@ -125,6 +127,15 @@ pub enum Disturbance {
         fault: FaultKind,
         /// How often.
         percent: u8,
+    },
+    /// DigitalOcean: a fault of its own, for the next so many requests.
+    NextDigitalOcean {
+        /// The call; all without one.
+        operation: Option<Operation>,
+        /// What is wrong.
+        fault: FaultKind,
+        /// How often.
+        times: u32,
     },
     /// No connection to DigitalOcean.
     NoConnection(u8),

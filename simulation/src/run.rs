@@ -205,18 +205,12 @@ impl Run {
 
     fn looks_right(&self) -> bool {
         let accesses = self.world.api_server.objects(Kind::DOClusterAccess);
-        let looks_right = |access: &Arc<Object>| {
-            let value = access.value();
-            let status = &value["status"];
-            let is_true = |wanted: &str| {
-                let mut conditions = status["conditions"].as_array().into_iter().flatten();
-                conditions.any(|found| found["type"] == wanted && found["status"] == "True")
-            };
-            status["observedGeneration"] == value["metadata"]["generation"]
-                && is_true("Ready")
-                && is_true("Synced")
-        };
-        accesses.len() == self.plan.accesses.len() && accesses.iter().all(looks_right)
+        let accounts = self.world.api_server.objects(Kind::DOAccount);
+        accesses.len() == self.plan.accesses.len()
+            && accesses
+                .iter()
+                .all(|access| are_true(access, &["Ready", "Synced"]))
+            && accounts.iter().all(|account| are_true(account, &["Ready"]))
     }
 
     /// Long enough for what happens by itself, and for some renewals in all.
@@ -283,6 +277,8 @@ impl Run {
         };
         match disturbance {
             Disturbance::Api(..)
+            | Disturbance::NextApi(..)
+            | Disturbance::NextDigitalOcean { .. }
             | Disturbance::Watches(..)
             | Disturbance::NoConnection(_)
             | Disturbance::DigitalOcean { account: None, .. }
@@ -307,11 +303,18 @@ impl Run {
     }
 
     async fn begin(&mut self, id: u64, disturbance: &Disturbance) {
-        self.journal.note(Event::Begin {
-            id,
-            scope: self.scope(disturbance),
-            what: format!("{disturbance:?}"),
-        });
+        // What waits for a request disturbs nobody before.
+        let waits = matches!(
+            disturbance,
+            Disturbance::NextApi(..) | Disturbance::NextDigitalOcean { .. }
+        );
+        if !waits {
+            self.journal.note(Event::Begin {
+                id,
+                scope: self.scope(disturbance),
+                what: format!("{disturbance:?}"),
+            });
+        }
         let mut active = Active {
             disturbance: disturbance.clone(),
             fault: None,
@@ -319,6 +322,16 @@ impl Run {
         };
         match disturbance {
             Disturbance::Api(fault, percent) => self.weather.begin_api(id, *fault, *percent),
+            Disturbance::NextApi(fault, times) => self.weather.strike_api(id, *fault, *times),
+            Disturbance::NextDigitalOcean {
+                operation,
+                fault,
+                times,
+            } => {
+                let mut fault = Fault::new(fault.clone()).times(*times);
+                fault.matches.operation = *operation;
+                active.fault = self.world.digitalocean.inject(fault).ok();
+            }
             Disturbance::Watches(fault, percent) => {
                 self.weather.begin_watches(id, *fault, *percent);
             }
@@ -507,6 +520,20 @@ impl Run {
         }
         self.journal.note(Event::Calm);
     }
+}
+
+/// Whether these conditions are true of the present spec.
+fn are_true(object: &Object, wanted: &[&str]) -> bool {
+    let value = object.value();
+    let conditions = value["status"]["conditions"].as_array();
+    wanted.iter().all(|wanted| {
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|found| {
+            found["type"] == *wanted
+                && found["status"] == "True"
+                && found["observedGeneration"] == value["metadata"]["generation"]
+        })
+    })
 }
 
 fn seconds(seconds: i64) -> Duration {

@@ -15,6 +15,8 @@ pub enum ApiFault {
     RefuseWrites(u16),
     /// Reads are refused with this status.
     RefuseReads(u16),
+    /// Every request is refused with this status, watches and those about the lease included.
+    RefuseAll(u16),
     /// The connection breaks before the request has an effect.
     LoseRequest,
     /// The connection breaks after the request had its effect.
@@ -118,6 +120,8 @@ struct State {
 struct Chance<T> {
     fault: T,
     percent: u8,
+    /// How often it may strike still.
+    left: Option<u32>,
 }
 
 impl Weather {
@@ -143,15 +147,34 @@ impl Weather {
 
     /// Begins a fault of the API server that strikes so many percent of the requests.
     pub fn begin_api(&self, id: u64, fault: ApiFault, percent: u8) {
-        self.state().api.insert(id, Chance { fault, percent });
+        self.insert_api(id, fault, percent, None);
         if fault == ApiFault::Down {
             self.cut_watches();
         }
     }
 
+    /// Lets a fault of the API server strike the next so many requests that it concerns.
+    pub fn strike_api(&self, id: u64, fault: ApiFault, times: u32) {
+        self.insert_api(id, fault, 100, Some(times));
+    }
+
+    fn insert_api(&self, id: u64, fault: ApiFault, percent: u8, left: Option<u32>) {
+        let chance = Chance {
+            fault,
+            percent,
+            left,
+        };
+        self.state().api.insert(id, chance);
+    }
+
     /// Begins a fault of the watches.
     pub fn begin_watches(&self, id: u64, fault: WatchFault, percent: u8) {
-        self.state().watches.insert(id, Chance { fault, percent });
+        let chance = Chance {
+            fault,
+            percent,
+            left: None,
+        };
+        self.state().watches.insert(id, chance);
     }
 
     /// Begins a fault of one cluster, or of all.
@@ -227,15 +250,19 @@ impl Weather {
         let state = &mut *state;
         let mut latency = latency(&mut state.random);
         let mut fate = None;
-        for chance in state.api.values() {
+        for chance in state.api.values_mut() {
             let concerned = match chance.fault {
                 ApiFault::RefuseWrites(_) => write && !lease,
                 ApiFault::RefuseReads(_) => !write && !lease,
                 ApiFault::NoLease => lease,
                 _ => true,
             };
-            if !concerned || state.random.u8(0..100) >= chance.percent {
+            let spent = chance.left == Some(0);
+            if !concerned || spent || state.random.u8(0..100) >= chance.percent {
                 continue;
+            }
+            if let Some(left) = &mut chance.left {
+                *left -= 1;
             }
             match chance.fault {
                 ApiFault::Slow(milliseconds) => {

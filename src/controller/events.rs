@@ -100,7 +100,9 @@ impl Events {
 
 /// Sends what comes out of `waiting`, one after another, until nothing can come any more.
 pub(super) async fn deliver(kubernetes: Kubernetes, mut waiting: mpsc::Receiver<Event>) {
+    let mut outage = kubernetes.outage.changes();
     while let Some(event) = waiting.recv().await {
+        outage.until_answers().await;
         if let Err(error) = kubernetes.create_event(&event).await {
             debug!(%error, reason = ?event.reason, "an event could not be written");
         }

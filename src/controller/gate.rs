@@ -6,6 +6,10 @@ use crate::rotation::EpochSeconds;
 
 const SHORTEST_PROBE_SECONDS: i64 = 5;
 const LONGEST_PROBE_SECONDS: i64 = 600;
+/// Doubling ends here until the outage has lasted for ten minutes: work goes on soon after it.
+const DOUBLED_PROBE_SECONDS: i64 = 15;
+/// What share of the outage so far a probe may come after its end.
+const SHARE_OF_OUTAGE: i64 = 40;
 
 /// Open, or closed until a probe succeeds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +23,8 @@ struct Closed {
     reason: Reason,
     failed_probes: u32,
     next_probe_at: EpochSeconds,
+    /// Since when it is closed.
+    since: EpochSeconds,
 }
 
 impl Gate {
@@ -55,12 +61,14 @@ impl Gate {
                 reason,
                 failed_probes,
                 next_probe_at,
+                since: now,
             });
         }
     }
 
-    /// The probe failed: the next comes after 5 s, doubling to 600 s, but never later than a tenth of
-    /// what remains until `most_urgent`, and not before `not_before`, which wins.
+    /// The probe failed: the next comes after 5 s, doubling to 15 s, or to a fortieth of the outage so far
+    /// where that is more, 600 s at the most; but never later than a tenth of what remains until
+    /// `most_urgent`, and not before `not_before`, which wins.
     pub fn fail(
         &mut self,
         reason: Reason,
@@ -68,21 +76,24 @@ impl Gate {
         not_before: Option<EpochSeconds>,
         most_urgent: Option<EpochSeconds>,
     ) {
-        let failed_probes = self
+        let (failed_probes, since) = self
             .closed
             .as_ref()
-            .map_or(0, |closed| closed.failed_probes);
+            .map_or((0, now), |closed| (closed.failed_probes, closed.since));
         let doubled = SHORTEST_PROBE_SECONDS << failed_probes.min(7);
+        let longest =
+            ((now - since) / SHARE_OF_OUTAGE).clamp(DOUBLED_PROBE_SECONDS, LONGEST_PROBE_SECONDS);
         let urgent = most_urgent
             .filter(|expires_at| *expires_at > now)
             .map_or(LONGEST_PROBE_SECONDS, |expires_at| (expires_at - now) / 10)
             .max(SHORTEST_PROBE_SECONDS);
-        let delay = doubled.min(LONGEST_PROBE_SECONDS).min(urgent);
+        let delay = doubled.min(longest).min(urgent);
         let next_probe_at = not_before.filter(|at| *at > now).unwrap_or(now + delay);
         self.closed = Some(Closed {
             reason,
             failed_probes: failed_probes + 1,
             next_probe_at,
+            since,
         });
     }
 
@@ -100,6 +111,7 @@ impl Gate {
         self.recovered_at.take_if(|at| *at > now);
         if let Some(closed) = &mut self.closed {
             closed.next_probe_at = now;
+            closed.since = closed.since.min(now);
         }
     }
 
@@ -118,7 +130,7 @@ mod tests {
     fn delays(most_urgent: Option<i64>) -> Vec<i64> {
         let mut gate = Gate::default();
         let mut now = 1000;
-        (0..9)
+        (0..8)
             .map(|_| {
                 gate.fail(Reason::ApiUnavailable, now, None, most_urgent);
                 let next = gate.closed().map_or(now, |(_, at)| at);
@@ -130,13 +142,25 @@ mod tests {
     }
 
     #[test]
-    fn probes_come_after_5_seconds_doubling_to_600() {
-        assert_eq!(delays(None), [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+    fn probes_come_after_5_seconds_doubling_to_15() {
+        assert_eq!(delays(None), [5, 10, 15, 15, 15, 15, 15, 15]);
+    }
+
+    #[test]
+    fn the_longer_an_outage_lasts_the_rarer_its_probes_down_to_one_in_600_seconds() {
+        let mut gate = Gate::default();
+        let mut delay_after = |lasted| {
+            gate.fail(Reason::ApiUnavailable, 1000 + lasted, None, None);
+            gate.closed().map_or(0, |(_, at)| at - 1000 - lasted)
+        };
+        let delays = [0, 5, 15, 600, 3600, 18_000, 86_400].map(&mut delay_after);
+        assert_eq!(delays, [5, 10, 15, 15, 80, 160, 320]);
+        assert_eq!([90_000, 90_000].map(&mut delay_after), [600, 600]);
     }
 
     #[test]
     fn a_probe_never_waits_longer_than_a_tenth_of_what_remains_to_the_most_urgent_access() {
-        assert_eq!(delays(Some(1300)), [5, 10, 20, 26, 23, 21, 19, 17, 15]);
+        assert_eq!(delays(Some(1130)), [5, 10, 11, 10, 9, 8, 7, 7]);
     }
 
     #[test]

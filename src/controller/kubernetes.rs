@@ -7,16 +7,25 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{
+    Api, DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, Request,
+};
+use kube::{Client, Resource};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
+use super::outage::Outage;
 use crate::api::{DOAccount, DOAccountStatus, DOClusterAccess, DOClusterAccessStatus};
 use crate::outputs::{DesiredSecret, FIELD_MANAGER, FoundMetadata, FoundSecret};
 
 /// How long a connection may be silent, a watch's included: a peer that vanished is noticed so. An API
 /// server tells an idle watch every minute how far it is.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// How long a probe may take: another one follows soon.
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+/// Name of a Secret that nobody has.
+const PROBED_SECRET: &str = "do-cluster-access-probe";
 
 /// How long one request may take, the body included.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -77,13 +86,27 @@ impl From<kube::Error> for ApiError {
 #[derive(Clone)]
 pub struct Kubernetes {
     client: Client,
+    /// Whether the API server answers.
+    pub(super) outage: Outage,
+}
+
+/// Whether a failure may be the API server's, and not that of one request: no answer, or 5xx.
+fn is_outage(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code >= 500,
+        kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => false,
+        _ => true,
+    }
 }
 
 impl Kubernetes {
     /// Through `client`, which must not retry by itself.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            outage: Outage::default(),
+        }
     }
 
     /// The client, for watches.
@@ -101,9 +124,24 @@ impl Kubernetes {
         namespace: &str,
         name: &str,
     ) -> Result<Option<FoundSecret>, ApiError> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = within_deadline(secrets.get_opt(name)).await?;
-        Ok(secret.and_then(FoundSecret::new))
+        let path = Secret::url_path(&(), Some(namespace));
+        let request = Request::new(path)
+            .get(name, &GetParams::default())
+            .map_err(kube::Error::BuildRequest)?;
+        let text = match self
+            .within_deadline(self.client.request_text(request))
+            .await
+        {
+            Ok(text) => text,
+            Err(error) if error.kind == ApiErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Decoded here: where it cannot be, kube logs the whole answer, and serde quotes from it.
+        let secret: Secret = serde_json::from_str(&text).map_err(|_| ApiError {
+            kind: ApiErrorKind::Unavailable,
+            message: "the API server's answer is not a Secret".to_string(),
+        })?;
+        Ok(FoundSecret::new(secret))
     }
 
     /// Creates `desired`, or conflicts with whatever has that name.
@@ -148,8 +186,9 @@ impl Kubernetes {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &desired.namespace);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(desired.apply_body(preconditions));
-        let applied =
-            within_deadline(secrets.patch_metadata(&desired.name, &parameters, &patch)).await?;
+        let applied = self
+            .within_deadline(secrets.patch_metadata(&desired.name, &parameters, &patch))
+            .await?;
         FoundMetadata::new(&applied.metadata).ok_or_else(|| ApiError {
             kind: ApiErrorKind::Unavailable,
             message: "the API server answered a write without uid or resourceVersion".to_string(),
@@ -170,7 +209,10 @@ impl Kubernetes {
             }),
             ..DeleteParams::background()
         };
-        match within_deadline(secrets.delete(&found.name, &parameters)).await {
+        match self
+            .within_deadline(secrets.delete(&found.name, &parameters))
+            .await
+        {
             Err(error) if error.kind != ApiErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -202,7 +244,7 @@ impl Kubernetes {
             "status": status,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        within_deadline(accesses.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
+        self.within_deadline(accesses.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
             .await
     }
 
@@ -224,8 +266,52 @@ impl Kubernetes {
             "status": status,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        within_deadline(accounts.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
+        self.within_deadline(accounts.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
             .await
+    }
+
+    /// Whether the API server answers: the probe of an outage. It asks for a Secret that nobody has, as
+    /// every run asks for Secrets, and takes any answer but a failure of the API server's own.
+    pub(super) async fn answers(&self, namespace: &str) -> bool {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let probe = secrets.get_metadata_opt(PROBED_SECRET);
+        match timeout(PROBE_DEADLINE, probe).await {
+            Ok(Err(error)) => !is_outage(&error),
+            Ok(Ok(_)) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// The request's answer within its deadline. Where there is none, an outage is suspected; in an outage
+    /// nothing is sent.
+    async fn within_deadline<T>(
+        &self,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ApiError> {
+        let unavailable = |message: String| ApiError {
+            kind: ApiErrorKind::Unavailable,
+            message,
+        };
+        if self.outage.is_confirmed() {
+            return Err(unavailable(
+                "the API server does not answer: nothing is asked".to_string(),
+            ));
+        }
+        match timeout(DEADLINE, request).await {
+            Ok(answer) => {
+                if answer.as_ref().is_err_and(is_outage) {
+                    self.outage.suspect();
+                }
+                answer.map_err(ApiError::from)
+            }
+            Err(_) => {
+                self.outage.suspect();
+                Err(unavailable(format!(
+                    "the API server did not answer within {} s",
+                    DEADLINE.as_secs()
+                )))
+            }
+        }
     }
 
     /// Creates an event.
@@ -235,37 +321,51 @@ impl Kubernetes {
     pub async fn create_event(&self, event: &Event) -> Result<(), ApiError> {
         let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        within_deadline(events.create(&PostParams::default(), event))
+        self.within_deadline(events.create(&PostParams::default(), event))
             .await
             .map(|_| ())
     }
 }
 
-async fn within_deadline<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
-    match tokio::time::timeout(DEADLINE, request).await {
-        Ok(answer) => answer.map_err(ApiError::from),
-        Err(_) => Err(ApiError {
-            kind: ApiErrorKind::Unavailable,
-            message: format!(
-                "the API server did not answer within {} s",
-                DEADLINE.as_secs()
-            ),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
     use do_cluster_access_testbed::api_server::ApiServer;
+    use kube::client::Body;
     use serde_json::json;
+    use tower::service_fn;
 
     use super::*;
+    use crate::credential::fixtures::{TOKEN, capture_log};
 
     fn access() -> DOClusterAccess {
         let spec = json!({"cluster": {"name": "prod"}});
         let mut access = DOClusterAccess::new("prod", serde_json::from_value(spec).unwrap());
         access.metadata.namespace = Some("team-a".to_string());
         access
+    }
+
+    #[tokio::test]
+    async fn a_secret_whose_answer_is_cut_short_is_not_logged() {
+        let token = BASE64_STANDARD.encode(TOKEN);
+        let answer = format!(r#"{{"kind":"Secret","data":{{"token":"{token}"}},"meta"#);
+        for answer in [answer.clone(), answer.replace("\"data\":{", "\"data\":[")] {
+            let respond = service_fn(move |_: http::Request<Body>| {
+                let answer = answer.clone();
+                async move { Ok::<_, Infallible>(http::Response::new(Body::from(answer.into_bytes()))) }
+            });
+            let kubernetes = Kubernetes::new(Client::new(respond, "default"));
+            let (log, guard) = capture_log();
+            let error = kubernetes.read_secret("team-a", "digitalocean").await;
+            drop(guard);
+            let error = error.unwrap_err();
+            assert_eq!(error.kind, ApiErrorKind::Unavailable);
+            let shown = format!("{error} {error:?} {}", log.text());
+            assert!(!shown.contains(&token), "{shown}");
+        }
     }
 
     #[tokio::test]

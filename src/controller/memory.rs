@@ -50,6 +50,8 @@ pub struct Memory {
     pub accepted: BTreeMap<(String, String), String>,
     /// Until when the seconds of an expired credential have been counted.
     pub expired_counted_until: Option<EpochSeconds>,
+    /// How many outages of the API server had ended when the access was looked at last.
+    pub outages: u64,
     /// How often the clock had been set back when the access was looked at last.
     pub times_set_back: u64,
 }
@@ -152,6 +154,26 @@ impl Memory {
         if let Some(reverification) = &mut self.reverification {
             reverification.at = reverification.at.min(now + VERIFICATION_SECONDS);
         }
+    }
+
+    /// After an outage of the API server, `outages` so far: what it kept from being read or written does
+    /// not wait for its time.
+    pub fn follow_outages(&mut self, outages: u64, now: EpochSeconds) {
+        if std::mem::replace(&mut self.outages, outages) == outages {
+            return;
+        }
+        let failure = self.failure.as_mut();
+        let Some(failure) = failure.filter(|failure| failure.reason == Reason::SecretWriteFailed)
+        else {
+            return;
+        };
+        // What is held for another reason waits for that.
+        if let Some(held) = &mut self.held
+            && held.not_before == failure.retry_at
+        {
+            held.not_before = now;
+        }
+        failure.retry_at = now;
     }
 
     /// Notes that a credential was, or may have been, minted beside the schedule.

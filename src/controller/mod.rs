@@ -11,6 +11,8 @@ mod cache;
 mod caches;
 mod context;
 mod events;
+#[cfg(test)]
+mod exhaustive;
 mod gate;
 mod issue;
 mod key;
@@ -18,6 +20,7 @@ mod kubernetes;
 pub mod lease;
 mod memory;
 mod observe;
+mod outage;
 mod publish;
 mod queue;
 mod reconcile;
@@ -59,7 +62,7 @@ const RUN_DEADLINE: Duration = Duration::from_secs(90);
 /// How soon a run that was cut short, or panicked, is repeated, in seconds.
 const REPEAT_SECONDS: i64 = 30;
 /// The loop turns at least this often: liveness is measured by it.
-const LONGEST_TURN: Duration = Duration::from_secs(20);
+const LONGEST_TURN: Duration = Duration::from_secs(30);
 /// What a clock may be set back by without notice, in seconds.
 const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 /// How long runs in progress may go on after the order to stop.
@@ -114,6 +117,8 @@ pub struct Controller {
     workers: usize,
     /// How far the wall clock was ahead of the steady one in the turn before.
     ahead: Option<EpochSeconds>,
+    /// Outages of the API server that had ended by the turn before.
+    recoveries: u64,
     /// Ends with the rest.
     _deliveries: JoinSet<()>,
 }
@@ -155,9 +160,19 @@ impl Controller {
             &settings.operator_namespace,
         );
         let mut deliveries = JoinSet::new();
-        deliveries.spawn(events::deliver(context.kubernetes.clone(), waiting));
+        let kubernetes = context.kubernetes.clone();
+        deliveries.spawn(events::deliver(kubernetes.clone(), waiting));
+        // A namespace in which Secrets may be read.
+        let namespace = settings.watch_namespaces.first();
+        let namespace = namespace.unwrap_or(&settings.operator_namespace).clone();
+        let outage = kubernetes.outage.clone();
+        deliveries.spawn(outage.probe(move || {
+            let (kubernetes, namespace) = (kubernetes.clone(), namespace.clone());
+            async move { kubernetes.answers(&namespace).await }
+        }));
         Self {
             ahead: None,
+            recoveries: 0,
             _deliveries: deliveries,
             context,
             woken,
@@ -190,15 +205,16 @@ impl Controller {
         mut leadership: channel::Receiver<Leadership>,
         mut stop: channel::Receiver<bool>,
     ) -> Ended {
+        let mut outage = self.context.kubernetes.outage.changes();
         loop {
             self.read_clock();
+            self.follow_outage();
             let idle = match *leadership.borrow_and_update() {
                 Leadership::Lost => {
                     self.runs.abort_all();
                     return Ended::LeadershipLost;
                 }
-                // An empty cache would make every output look missing.
-                Leadership::Leading if self.watches.are_synced() => self.start_runs(),
+                Leadership::Leading if self.may_start_runs() => self.start_runs(),
                 Leadership::Leading | Leadership::Following => false,
             };
             let turn = Instant::now() + LONGEST_TURN;
@@ -211,6 +227,7 @@ impl Controller {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = leadership.changed() => {}
+                () = outage.next() => {}
                 Some(done) = self.runs.join_next_with_id() => self.finish(done),
                 Some((key, deadline)) = self.woken.recv() => self.queue.wake(key, deadline),
                 Some(told) = self.told.next() => self.take_over(told),
@@ -247,6 +264,21 @@ impl Controller {
             self.context.clock_was_set_back(now);
         }
         self.ahead = Some(ahead);
+    }
+
+    /// After an outage of the API server everybody looks again: what failed in it must not wait for its
+    /// time.
+    fn follow_outage(&mut self) {
+        let recoveries = self.context.kubernetes.outage.recoveries();
+        if std::mem::replace(&mut self.recoveries, recoveries) != recoveries {
+            self.queue.wake_all();
+        }
+    }
+
+    fn may_start_runs(&self) -> bool {
+        // An empty cache would make every output look missing; and without the API server nothing can be
+        // published.
+        self.watches.are_synced() && !self.context.kubernetes.outage.is_suspected()
     }
 
     fn take_over(&mut self, told: watch::Told) {

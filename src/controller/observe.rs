@@ -7,7 +7,7 @@ use super::caches::Caches;
 use super::context::Context;
 use super::key::ObjectKey;
 use super::kubernetes::ApiError;
-use super::memory::{HeldCredential, Memory, Reverification};
+use super::memory::{HeldCredential, Memory};
 use super::subject::Subject;
 use crate::api::{DOClusterAccessStatus, Output, Reason};
 use crate::outputs::{
@@ -41,6 +41,9 @@ pub(super) struct Observation {
     pub former: Option<Former>,
     /// What is published does not hold enough to write the other outputs from.
     pub incomplete: bool,
+    /// Where the cluster of what is published is, as DigitalOcean listed it last: not every format says
+    /// it. Only where the outputs were read fresh.
+    pub endpoint: Option<String>,
 }
 
 /// What is in the Secrets that the spec no longer names: outputs were renamed.
@@ -79,10 +82,14 @@ impl Observation {
             .iter()
             .filter(|former| former.issue == *published)
             .filter_map(|former| former.parts.clone());
-        outputs
-            .chain(former)
-            .reduce(Parts::or)?
-            .into_material(published.clone())
+        let parts = outputs.chain(former).reduce(Parts::or)?;
+        // A kubeconfig says it itself, in its own spelling.
+        let endpoint = self.endpoint.clone().filter(|_| parts.kubeconfig.is_none());
+        let listed = Parts {
+            server: endpoint,
+            ..Parts::default()
+        };
+        parts.or(listed).into_material(published.clone())
     }
 
     /// What decisions need of it.
@@ -90,6 +97,10 @@ impl Observation {
     pub(super) fn summary(&self, subject: &Subject, memory: &Memory) -> Observed {
         let status = subject.access.status.as_ref();
         let reverification = memory.reverification.as_ref();
+        // A verdict says nothing of what somebody else has published since.
+        let rejected = reverification.is_some_and(|reverification| {
+            Some(&reverification.issue) == self.published() && reverification.calls_for_another()
+        });
         Observed {
             outputs: self
                 .outputs
@@ -104,7 +115,7 @@ impl Observation {
             failure: memory.failure.clone(),
             last_issue_at: memory.last_issue_at,
             unscheduled: memory.unscheduled.clone(),
-            rejected: reverification.is_some_and(Reverification::calls_for_another),
+            rejected,
             verify_at: reverification.map(|reverification| reverification.at),
             repairs: memory.repairs.times(&subject.wanted.attempt()),
             shared_at: subject.shared_at,
@@ -224,6 +235,7 @@ fn look_into_caches(
         obsolete,
         former,
         incomplete: false,
+        endpoint: None,
     }
 }
 
@@ -265,12 +277,28 @@ pub(super) async fn fresh(
         obsolete,
         former: None,
         incomplete: false,
+        endpoint: None,
     };
+    observation.endpoint = listed_endpoint(context, subject, &observation);
     if !any_intact(&observation.outputs) || observation.lacks_material(subject, memory) {
         observation.former = read_former(context, subject, &observation).await?;
     }
     observation.incomplete = observation.lacks_material(subject, memory);
     Ok(observation)
+}
+
+/// The endpoint of the cluster of what is published. Status is no source for it: a credential would go where
+/// whoever may write a status wants it to.
+fn listed_endpoint(
+    context: &Context,
+    subject: &Subject,
+    observation: &Observation,
+) -> Option<String> {
+    let published = observation.published()?;
+    let clusters = context.tokens().last_list(&subject.source)?;
+    let mut listed = clusters.iter();
+    let cluster = listed.find(|cluster| cluster.id.eq_ignore_ascii_case(&published.cluster_id))?;
+    cluster.endpoint.clone()
 }
 
 fn compare_all_fresh(

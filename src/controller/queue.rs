@@ -98,6 +98,17 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
+    /// Makes every key ready to run, again where it is running now.
+    pub(super) fn wake_all(&mut self) {
+        let entries = self.entries.iter();
+        let all: Vec<_> = entries
+            .map(|(key, entry)| (key.clone(), entry.deadline))
+            .collect();
+        for (key, deadline) in all {
+            self.wake(key, deadline);
+        }
+    }
+
     /// When the next sleeper wakes.
     #[must_use]
     pub(super) fn next_wake(&self) -> Option<Instant> {
@@ -190,6 +201,22 @@ mod tests {
         assert_eq!(queue.pop(now), Some("a"));
         queue.finish("a", None);
         assert_eq!(queue.pop(at), None);
+    }
+
+    #[test]
+    fn everybody_can_be_woken_whether_asleep_running_or_ready() {
+        let (mut queue, now) = start();
+        queue.wake("asleep", 1);
+        queue.pop(now);
+        queue.finish("asleep", Some((now + Duration::from_secs(600), 1)));
+        queue.wake("running", 2);
+        queue.pop(now);
+        queue.wake("ready", 3);
+        queue.wake_all();
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop(now)).collect();
+        assert_eq!(order, ["asleep", "ready"]);
+        queue.finish("running", None);
+        assert_eq!(queue.pop(now), Some("running"));
     }
 
     #[test]

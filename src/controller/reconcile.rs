@@ -36,6 +36,7 @@ pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<Epoc
     let mut memory = memory.lock().await;
     let now = context.clock.now_seconds();
     memory.follow_clock(context.times_set_back(), now);
+    memory.follow_outages(context.kubernetes.outage.recoveries(), now);
     let run = Run {
         context,
         subject,

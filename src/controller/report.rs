@@ -14,7 +14,7 @@ use crate::api::{
     EventType, OutputStatus, Reason,
 };
 use crate::outputs::rfc3339;
-use crate::rotation::{Decision, EpochSeconds, IssueReason, Observed, OutputState, decide};
+use crate::rotation::{EpochSeconds, IssueReason, Observed, OutputState, is_settled};
 use crate::status::{Finding, Outcome, Verification};
 
 /// How soon a status that could not be written is tried again, in seconds.
@@ -43,7 +43,7 @@ pub(super) async fn report(
     attempt: Attempt,
 ) -> Option<EpochSeconds> {
     let observed = found.summary(subject, memory);
-    if is_settled(subject, &observed, attempt.now) {
+    if is_settled(&subject.wanted, &observed, attempt.now) {
         memory.failure = None;
         memory.held = None;
         memory.draft = None;
@@ -81,26 +81,6 @@ fn verdict(
     }
     let (issue, verification) = memory.verdict.as_ref()?;
     (issue == published).then(|| verification.clone())
-}
-
-/// Whether nothing is left to do: what went wrong before is over.
-fn is_settled(subject: &Subject, observed: &Observed, now: EpochSeconds) -> bool {
-    let afresh = Observed {
-        failure: None,
-        held: None,
-        rejected: false,
-        verify_at: None,
-        repairs: Vec::new(),
-        shared_at: None,
-        ..observed.clone()
-    };
-    matches!(decide(&subject.wanted, &afresh, now), Decision::Wait { .. })
-        && !observed.outputs.iter().any(|output| {
-            matches!(
-                output,
-                OutputState::Conflict { .. } | OutputState::Unsupported
-            )
-        })
 }
 
 fn synced(

@@ -54,7 +54,7 @@ pub(super) async fn clear(
 
 /// What the verdicts come to. `published` is the verdict on the published credential, `None` where
 /// nothing is published or it was not asked about.
-fn judge(
+pub(super) fn judge(
     policy: VerificationPolicy,
     verdict: Verdict,
     published: Option<&Verdict>,

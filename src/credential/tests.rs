@@ -133,6 +133,10 @@ fn a_server_is_a_plain_https_url() {
         "https://host\\@other",
         "https://host\nname",
         "https://höst",
+        "https://host:",
+        "https://host:99999",
+        "https://host:port",
+        "https://:443",
         "//host",
     ] {
         assert_eq!(
@@ -148,7 +152,9 @@ fn an_authority_is_one_or_more_certificates_in_base64_of_pem() {
     let with_key = to_base64(&format!("{}{key}", AUTHORITY.pem()));
     let armour_only = to_base64("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
     let open = to_base64("-----BEGIN CERTIFICATE-----\nAAAA\n");
+    let other_end = to_base64(&AUTHORITY.pem().replace("END CERTIFICATE", "END X509 CRL"));
     for authority in [
+        &other_end,
         "%%%",
         "AAAA",
         &AUTHORITY.pem(),
@@ -202,7 +208,14 @@ fn a_client_certificate_has_to_parse_and_its_key_has_to_be_pem() {
     let mut bad = sound();
     bad.client_certificate_data = Some("%".into());
     assert_eq!(bad.decode(), Err(CredentialError::ClientCertificateInvalid));
-    for key in ["%", "AAAA", &to_base64(&AUTHORITY.pem())] {
+    let encrypted = AUTHORITY.issue("x", &Lifetime::CURRENT).key.serialize_pem();
+    let encrypted = encrypted.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    for key in [
+        "%",
+        "AAAA",
+        &to_base64(&AUTHORITY.pem()),
+        &to_base64(&encrypted),
+    ] {
         let mut bad = sound();
         bad.client_key_data = Some(key.into());
         assert_eq!(bad.decode(), Err(CredentialError::ClientKeyNotPem));

@@ -18,9 +18,9 @@ const SECOND: i64 = 1000;
 /// One request, in the unit of the bucket: so fine that 90 % of any limit a minute is a whole number
 /// a millisecond.
 const REQUEST: i64 = 600_000;
-/// Requests that may be made at once when a process starts: a list and one issue. More would, with
-/// what a process before it has just spent, be too many for one minute.
-const FIRST_BURST: i64 = 5;
+/// Requests that may be made at once when a process starts, in percent of a minute's: of 250 a list and
+/// an issue. More would, with what a process before it has just spent, be too many for one minute.
+const FIRST_BURST_PERCENT: i64 = 2;
 /// Requests that may be made at once later on.
 const LARGEST_BURST: i64 = 20;
 /// Grants in a row to those who have a credential, while there are others.
@@ -99,7 +99,7 @@ impl<K: Sharer> Budget<K> {
     pub fn new(limits: RequestLimits) -> Self {
         Self {
             limits,
-            level: FIRST_BURST * REQUEST,
+            level: i64::from(limits.per_minute) * FIRST_BURST_PERCENT / 100 * REQUEST,
             level_at: None,
             spent: VecDeque::new(),
             remaining: None,
@@ -519,3 +519,6 @@ mod tests {
         assert!(budget.grant(&1, Turn::Waiting(0), 2, 0).is_err());
     }
 }
+
+#[cfg(test)]
+mod storms;

@@ -415,16 +415,25 @@ async fn refused(
             .ok()
             .and_then(|body| request_id(&body.request_id?));
     }
-    // A proxy can echo the request, so the token is taken out.
-    let text = String::from_utf8_lossy(&body).replace(token.secret().expose_secret(), "[REDACTED]");
     debug!(
         operation = operation.as_str(),
         status = status.as_u16(),
         request_id = meta.request_id,
-        body = printable(&text, LONGEST_LOGGED),
+        body = loggable(status, token, &body),
         "the API refused the request"
     );
     failure(operation, ErrorKind::of(status, meta.retry_after), meta)
+}
+
+/// What a refusal's body may tell the log.
+fn loggable(status: StatusCode, token: &ApiToken, body: &[u8]) -> Option<String> {
+    // A success that is no 200 (a proxy's 203) refuses nothing: a credential may be in it.
+    if status.is_success() {
+        return None;
+    }
+    // A proxy can echo the request, so the token is taken out.
+    let text = String::from_utf8_lossy(body).replace(token.secret().expose_secret(), "[REDACTED]");
+    Some(printable(&text, LONGEST_LOGGED))
 }
 
 #[derive(Deserialize)]

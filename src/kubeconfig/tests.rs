@@ -7,6 +7,8 @@ use crate::credential::fixtures::{
 };
 use crate::credential::{Authentication, CredentialError, to_base64};
 
+mod largest;
+
 const CLUSTER: &str = "    server: SERVER\n    certificate-authority-data: AUTHORITY\n";
 const USER: &str = "    token: TOKEN\n";
 

@@ -77,14 +77,17 @@ impl Format for ArgoCD {
     /// Argo CD, which writes the Secret when somebody invalidates its cache of the cluster, writes the
     /// configuration in an order of its own, and leaves out what is false.
     fn canonical(&self, mut contents: Contents) -> Contents {
+        // What says something twice means something else to every reader; only this type refuses it.
+        let sound = |config: &&[u8]| serde_json::from_slice::<Config>(config).is_ok();
         let config: Option<Value> = contents
             .get(CONFIG)
+            .filter(sound)
             .and_then(|config| serde_json::from_slice(config).ok());
         if let Some(mut config) = config {
             config.sort_all_objects();
             contents.insert(CONFIG, &config.to_string());
         }
-        if contents.text(CLUSTER_RESOURCES).is_none() {
+        if contents.get(CLUSTER_RESOURCES).is_none() {
             contents.insert(CLUSTER_RESOURCES, "false");
         }
         contents

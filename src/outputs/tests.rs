@@ -20,6 +20,7 @@ mod argocd_format;
 mod custom_format;
 mod drift;
 mod fact_labels;
+mod forgery;
 mod forms;
 mod hashing;
 mod kubeconfig_format;

@@ -298,6 +298,34 @@ pub fn decide(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Decisi
     }
 }
 
+/// Whether nothing is left to do, so that what went wrong before is over and a credential in memory, or
+/// half of one, is of no use any more.
+#[must_use]
+pub fn is_settled(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> bool {
+    let afresh = Observed {
+        failure: None,
+        held: None,
+        // The last issue may be the very one that is in memory: that another one would come too soon
+        // after it does not mean that none is due.
+        last_issue_at: None,
+        verify_at: None,
+        repairs: Vec::new(),
+        shared_at: None,
+        ..observed.clone()
+    };
+    matches!(decide(wanted, &afresh, now), Decision::Wait { .. }) && !any_refused(observed)
+}
+
+/// Whether publishing `issue` would shorten what is published, although that is what the spec asks for
+/// and the cluster does not reject it: what was asked for may be shorter, but once.
+#[must_use]
+pub fn is_worse(wanted: &Wanted, observed: &Observed, issue: &Issue, now: EpochSeconds) -> bool {
+    !observed.rejected
+        && observed.published().is_some_and(|published| {
+            wanted.mismatch(published).is_none() && published.expires_at > issue.expires_at.max(now)
+        })
+}
+
 /// With every output refused, an issue would serve nobody.
 fn refuse_all_outputs(observed: &Observed, now: EpochSeconds) -> Option<Decision> {
     let mut refused = None;

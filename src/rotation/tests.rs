@@ -1,6 +1,7 @@
 use super::*;
 
 mod decisions;
+mod endings;
 mod life;
 mod limits;
 mod schedules;

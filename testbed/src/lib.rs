@@ -5,4 +5,5 @@ pub mod api_server;
 pub mod bench;
 pub mod control_plane;
 pub mod demo;
+pub mod fault_proxy;
 pub mod simulator;

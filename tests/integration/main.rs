@@ -29,6 +29,7 @@ mod clusters;
 mod conformance;
 mod consumers;
 mod cost;
+mod crash_plans;
 mod documentation;
 mod foreign_edits;
 mod formats;

@@ -20,11 +20,15 @@ const SETTLED: i64 = 120;
 const LIST_SECONDS: i64 = 1795;
 
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
-    // That a cluster has another name or state shows when the list is read the next time.
+    // That a cluster has another name or state shows when the list is read the next time, and so does that
+    // a token was replaced.
     let names = chronicle.impairments.iter().any(|impairment| {
         impairment.what.starts_with("RenameCluster") || impairment.what.starts_with("ClusterState")
     });
-    let settled = if names { 1800 + SETTLED } else { SETTLED };
+    let replaced = chronicle.record.journal.iter().any(|entry| {
+        matches!(&entry.event, Event::Deed { what, .. } if what.starts_with("ReplaceToken"))
+    });
+    let settled = if names || replaced { 1800 + SETTLED } else { SETTLED };
     let from = chronicle.converged_at + SignedDuration::from_secs(settled);
     let issues: Vec<Timestamp> = chronicle
         .record

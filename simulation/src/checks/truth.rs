@@ -45,7 +45,10 @@ fn untrue(
     let from = version.at - SignedDuration::from_secs(LOOK_BACK);
     let blind = chronicle
         .impairments_of(access, from - SignedDuration::from_secs(120), version.at)
-        .any(|impairment| impairment.what.contains("Watches"));
+        .any(|impairment| {
+            let what = &impairment.what;
+            what.contains("Watches") || what.contains("Hang") || what.contains("a watch")
+        });
     if blind {
         return None;
     }

@@ -52,6 +52,7 @@ impl tower::Service<Request<Body>> for ApiServerDoor {
 
 impl ApiServerDoor {
     async fn answer(self, request: Request<Body>) -> Result<Answer, BoxError> {
+        self.process.journal.arrive(Door::ApiServer);
         let path = request.uri().path().to_owned();
         let is_watch = request
             .uri()
@@ -102,10 +103,15 @@ impl ApiServerDoor {
             return Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()));
         };
         self.process.journal.count(describe(fault));
+        self.process.journal.note(Event::Struck {
+            what: format!("Api({fault:?})"),
+        });
         match fault {
             ApiFault::Down | ApiFault::NoLease => Err("connection refused".into()),
             ApiFault::LoseRequest => Err("connection reset by peer".into()),
-            ApiFault::RefuseWrites(code) | ApiFault::RefuseReads(code) => Ok(refusal(code)),
+            ApiFault::RefuseWrites(code)
+            | ApiFault::RefuseReads(code)
+            | ApiFault::RefuseAll(code) => Ok(refusal(code)),
             ApiFault::HangBefore => silence().await,
             ApiFault::LoseResponse => {
                 self.forward(request).await;
@@ -138,9 +144,15 @@ impl ApiServerDoor {
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
+        if let Some(fault) = fate {
+            self.process.journal.count(describe(fault));
+            self.process.journal.note(Event::Struck {
+                what: format!("Api({fault:?}), a watch"),
+            });
+        }
         match fate {
             None | Some(ApiFault::Slow(_)) => {}
-            Some(ApiFault::RefuseReads(code)) => return Ok(refusal(code)),
+            Some(ApiFault::RefuseReads(code) | ApiFault::RefuseAll(code)) => return Ok(refusal(code)),
             Some(ApiFault::HangBefore | ApiFault::HangAfter) => return silence().await,
             Some(_) => return Err("connection refused".into()),
         }
@@ -176,6 +188,7 @@ fn describe(fault: ApiFault) -> &'static str {
         ApiFault::LoseResponse => "API server: response lost",
         ApiFault::RefuseWrites(_) => "API server: write refused",
         ApiFault::RefuseReads(_) => "API server: read refused",
+        ApiFault::RefuseAll(_) => "API server: everything refused",
         ApiFault::HangBefore => "API server: hung before effect",
         ApiFault::HangAfter => "API server: hung after effect",
         ApiFault::GatewayTimeout => "API server: 504 after effect",

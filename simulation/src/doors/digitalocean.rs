@@ -30,6 +30,7 @@ async fn exchange(
     process: Process,
     request: Request<Full<Bytes>>,
 ) -> Result<Answer, BoxError> {
+    process.journal.arrive(Door::DigitalOcean);
     let path = request.uri().path().to_owned();
     process.pass(Door::DigitalOcean, Point::BeforeEffect).await;
     let (no_connection, latency) = process.weather.digitalocean_fate();

@@ -203,6 +203,33 @@ async fn the_memory_of_a_uid_is_one_until_it_is_forgotten() {
 }
 
 #[test]
+fn after_an_outage_of_the_api_server_only_what_it_kept_from_being_written_is_tried_at_once() {
+    let failure = |reason| Failure {
+        attempt: AttemptKey {
+            generation: 1,
+            rotate: None,
+        },
+        since: 1000,
+        at: 1000,
+        retry_at: 1600,
+        reason,
+        subject: None,
+        may_have_minted: false,
+    };
+    let retry_at = |reason, outages| {
+        let mut memory = Memory {
+            failure: Some(failure(reason)),
+            ..Memory::default()
+        };
+        memory.follow_outages(outages, 1010);
+        memory.failure.map(|failure| failure.retry_at)
+    };
+    assert_eq!(retry_at(Reason::SecretWriteFailed, 1), Some(1010));
+    assert_eq!(retry_at(Reason::SecretWriteFailed, 0), Some(1600));
+    assert_eq!(retry_at(Reason::ApiResponseInvalid, 1), Some(1600));
+}
+
+#[test]
 fn after_the_clock_was_set_back_nothing_waits_for_a_time_that_is_far_off() {
     let now = 1_000_000;
     let later = now + 26 * 3600;

@@ -2,6 +2,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
+use super::super::memory::Reverification;
 use super::*;
 use crate::api::{ClusterStatus, DOClusterAccess};
 use crate::credential::fixtures::token_credential;
@@ -118,6 +119,7 @@ fn observe(subject: &Subject, caches: &Caches, secrets: Vec<Option<Secret>>) -> 
         obsolete: Vec::new(),
         former: None,
         incomplete: false,
+        endpoint: None,
     };
     observation.incomplete = observation.lacks_material(subject, &memory);
     observation
@@ -474,4 +476,28 @@ fn what_memory_holds_of_the_published_issue_is_not_missing() {
     assert!(!seen.lacks_material(&subject, &Memory::default()));
     seen.former = former(99);
     assert!(seen.material().is_none(), "another issue's");
+}
+
+#[test]
+fn a_verdict_says_nothing_of_what_somebody_else_has_published_since() {
+    let subject = kubeconfig();
+    let reverification = |issued_at| Reverification {
+        issue: issue(issued_at),
+        at: 0,
+        rejections: 3,
+        may_be_replaced: true,
+    };
+    let published = observed(
+        &subject,
+        vec![Some(written(&subject, 0, &material(1_790_000_000)))],
+    );
+    let is_rejected = |issued_at| {
+        let memory = Memory {
+            reverification: Some(reverification(issued_at)),
+            ..Memory::default()
+        };
+        published.summary(&subject, &memory).rejected
+    };
+    assert!(is_rejected(1_790_000_000));
+    assert!(!is_rejected(1_789_000_000));
 }

@@ -13,7 +13,7 @@ use super::super::verify::{self, Clearance};
 use super::Run;
 use crate::api::Reason;
 use crate::outputs::Facts;
-use crate::rotation::{EpochSeconds, IssueReason, OutputState};
+use crate::rotation::{EpochSeconds, OutputState, is_worse};
 
 /// Writes in a row that somebody else's may come before until that counts as a failure.
 const OVERTAKEN_AT_MOST: u32 = 3;
@@ -26,7 +26,13 @@ impl Run<'_> {
             return self.settle(&found, self.now + 1).await;
         };
         self.cluster.get_or_insert_with(|| held.cluster.clone());
-        if self.is_worse(&held, &found) {
+        let observed = found.summary(&self.subject, self.memory);
+        if is_worse(
+            &self.subject.wanted,
+            &observed,
+            &held.material.issue,
+            self.now,
+        ) {
             self.memory.held = None;
             let why = Some("the new credential expires before the published one".to_string());
             let until = self.fail(&found, Reason::ApiResponseInvalid, why, None, true);
@@ -74,19 +80,6 @@ impl Run<'_> {
     pub(super) fn facts_differ(&self, of_credential: &Facts) -> bool {
         let known = self.subject.facts.as_ref();
         known.is_none_or(|known| known.cluster_id != of_credential.cluster_id)
-    }
-
-    /// A credential that was not asked for never shortens what is published and works.
-    pub(super) fn is_worse(&self, held: &HeldCredential, found: &Observation) -> bool {
-        let asked_for = matches!(
-            held.reason,
-            IssueReason::SpecChanged | IssueReason::Forced | IssueReason::Rejected
-        );
-        !asked_for
-            && found.published().is_some_and(|published| {
-                self.subject.wanted.is_for(published)
-                    && published.expires_at > held.material.issue.expires_at.max(self.now)
-            })
     }
 
     /// After the outputs: what is no longer wanted goes, and what failed is noted.

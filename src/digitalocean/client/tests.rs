@@ -72,6 +72,20 @@ fn credentials_json() -> String {
 }
 
 #[tokio::test]
+async fn of_a_success_that_is_no_200_the_log_says_nothing() {
+    let (client, _) = api(|_| answer(203, format!(r#"{{"token":"c4n4ry","server":"{SERVER}"}}"#)));
+    let (log, guard) = capture_log();
+    let error = client.get_credentials(&token(), ID, 60).await.unwrap_err();
+    drop(guard);
+    assert_eq!(
+        error.kind,
+        ErrorKind::Unexpected(StatusCode::NON_AUTHORITATIVE_INFORMATION)
+    );
+    assert!(log.text().contains("203"), "{}", log.text());
+    assert!(!log.text().contains("c4n4ry"), "{}", log.text());
+}
+
+#[tokio::test]
 async fn get_cluster_asks_for_the_cluster_and_nothing_else() {
     let (client, seen) = api(|_| {
         answer(

@@ -43,10 +43,10 @@ pub(crate) use admission::Refusal;
 pub(crate) use chart::{Rights, container};
 pub(crate) use feed::{Feed, SIX, keys, labels, same, six, uids};
 pub(crate) use operator::Operator;
-pub(crate) use process::{OperatorProcess, program};
+pub(crate) use process::{OperatorProcess, Route, program};
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};
 pub(crate) use tags::Tags;
-pub(crate) use target::{token_in, whoami, whoami_by_token};
+pub(crate) use target::{ask_who_i_am, target, token_in, whoami, whoami_by_token};
 pub(crate) use waiting::{PATIENCE, eventually};
 pub(crate) use world::{World, repository, unavailable};
 

@@ -1,5 +1,6 @@
 //! The operator as the program that users run.
 
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -11,11 +12,24 @@ use tokio::time::timeout;
 use super::stage::Stage;
 use super::waiting::{PATIENCE, eventually, eventually_some};
 
+/// Names the program to test, the release build for example; otherwise it is the one that cargo built with the tests.
+const PROGRAM_VARIABLE: &str = "DO_CLUSTER_ACCESS_BINARY";
+
 /// The program, in an environment that nothing on this machine influences.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_do-cluster-access"));
+    let built = env!("CARGO_BIN_EXE_do-cluster-access").into();
+    let program = std::env::var_os(PROGRAM_VARIABLE).unwrap_or(built);
+    let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
     command
+}
+
+/// Where a process finds the API server and DigitalOcean.
+pub(crate) struct Route {
+    /// Its kubeconfig.
+    pub(crate) kubeconfig: PathBuf,
+    /// Base URL of DigitalOcean's API.
+    pub(crate) digitalocean_url: String,
 }
 
 /// A running operator. It is killed when this is dropped.
@@ -36,30 +50,44 @@ impl OperatorProcess {
 
     /// The same for all namespaces: for a world of one's own.
     pub(crate) async fn start_everywhere(stage: &Stage, arguments: &[&str]) -> Self {
+        let route = Route {
+            kubeconfig: stage.operator_kubeconfig.clone(),
+            digitalocean_url: stage.digitalocean_url.clone(),
+        };
+        let mut process = Self::spawn(stage, &route, arguments);
+        process.serves().await;
+        process
+    }
+
+    /// The same on another route, without waiting for anything.
+    pub(crate) fn spawn(stage: &Stage, route: &Route, arguments: &[&str]) -> Self {
         let mut child = program()
             .arg("run")
-            .args(["--digitalocean-api-url", &stage.digitalocean_url])
+            .args(["--digitalocean-api-url", &route.digitalocean_url])
             .args(["--operator-namespace", &stage.namespace])
             .args(["--admin-address", "127.0.0.1:0"])
             .args(arguments)
-            .env("KUBECONFIG", &stage.operator_kubeconfig)
+            .env("KUBECONFIG", &route.kubeconfig)
             .env("HOSTNAME", "operator")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let log = Arc::default();
         let collecting = tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&log)));
-        let mut process = Self {
+        Self {
             child,
             admin_url: String::new(),
             log,
             collecting,
-        };
-        let address = process.logged("serving /livez").await;
+        }
+    }
+
+    /// Waits until it serves `/livez`.
+    pub(crate) async fn serves(&mut self) {
+        let address = self.logged("serving /livez").await;
         let address = address.split_once("127.0.0.1:").unwrap().1;
         let port: String = address.chars().take_while(char::is_ascii_digit).collect();
-        process.admin_url = format!("http://127.0.0.1:{port}");
-        process
+        self.admin_url = format!("http://127.0.0.1:{port}");
     }
 
     /// The first line of the log that contains `text`, as soon as there is one.
@@ -125,6 +153,16 @@ impl OperatorProcess {
         self.child.kill().await.unwrap();
     }
 
+    /// Stops it in its tracks, until it is [resumed](Self::resume).
+    pub(crate) async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it go on, as if no time had passed.
+    pub(crate) async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
     async fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
         let sent = Command::new("kill")
@@ -145,6 +183,14 @@ impl OperatorProcess {
             panic!("it goes on; its log:\n{}", self.log());
         };
         status
+    }
+}
+
+impl Drop for OperatorProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of an operator:\n{}", self.log());
+        }
     }
 }
 

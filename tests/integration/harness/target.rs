@@ -10,13 +10,23 @@ use super::stage::Stage;
 
 /// Who the target cluster says that the holder of a kubeconfig is, or the status of its refusal.
 pub(crate) async fn whoami(kubeconfig: &str) -> Result<String, u16> {
+    ask_who_i_am(&target(kubeconfig).await).await
+}
+
+/// The target cluster, for the holder of a kubeconfig.
+pub(crate) async fn target(kubeconfig: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).unwrap();
     let options = KubeConfigOptions::default();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .unwrap();
     config.default_retry = false;
-    let reviews: Api<SelfSubjectReview> = Api::all(Client::try_from(config).unwrap());
+    Client::try_from(config).unwrap()
+}
+
+/// Who the target cluster says that the holder of this client is, or the status of its refusal.
+pub(crate) async fn ask_who_i_am(target: &Client) -> Result<String, u16> {
+    let reviews: Api<SelfSubjectReview> = Api::all(target.clone());
     match reviews
         .create(&PostParams::default(), &SelfSubjectReview::default())
         .await
