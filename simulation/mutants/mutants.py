@@ -42,8 +42,8 @@ def fail(sentence):
     sys.exit(f"mutants: {sentence}")
 
 
-def read_bugs():
-    bugs = tomllib.loads(BUGS.read_text())["bug"]
+def read_bugs(file=BUGS):
+    bugs = tomllib.loads(file.read_text())["bug"]
     ids = [bug["id"] for bug in bugs]
     if len(set(ids)) < len(ids):
         fail("two bugs have the same id")
@@ -259,8 +259,9 @@ def main():
     parser.add_argument("--profile", default="dev", help="profile in which the simulation is built (dev)")
     parser.add_argument("--target", type=Path, default=ROOT / "target/mutants/target", help="cargo's target directory")
     parser.add_argument("--tree", type=Path, default=ROOT / "target/mutants/tree", help="where the tree is copied to")
+    parser.add_argument("--bugs", type=Path, default=BUGS, help="the list (bugs.toml)")
     options = parser.parse_args()
-    bugs = read_bugs()
+    bugs = read_bugs(options.bugs)
     seeds = json.loads(SEEDS.read_text()) if SEEDS.exists() else {}
     if options.table:
         print(table(bugs, seeds))

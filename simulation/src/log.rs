@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -25,6 +27,22 @@ pub fn watch<T>(work: impl FnOnce() -> T) -> (T, BTreeSet<String>) {
     (done, found)
 }
 
+fn long_words(text: &[u8]) -> impl Iterator<Item = String> {
+    let words = text.split(|byte| !byte.is_ascii_alphanumeric());
+    let long = words.filter(|word| word.len() >= LENGTH);
+    long.map(|word| String::from_utf8_lossy(word).into_owned())
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
+}
+
+/// What it may stand for: data of a Secret is logged in base64, if it is.
+fn decoded(encoded: &[u8]) -> Option<Vec<u8>> {
+    let whole = &encoded[..encoded.len() - encoded.len() % 4];
+    STANDARD_NO_PAD.decode(whole).ok()
+}
+
 #[derive(Clone, Default)]
 struct Words(Arc<Mutex<BTreeSet<String>>>);
 
@@ -38,10 +56,13 @@ impl MakeWriter<'_> for Words {
 
 impl Write for Words {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let words = line.split(|byte| !byte.is_ascii_alphanumeric());
-        let long = words.filter(|word| word.len() >= LENGTH);
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        found.extend(long.map(|word| String::from_utf8_lossy(word).into_owned()));
+        found.extend(long_words(line));
+        for encoded in line.split(|byte| !is_base64(*byte)) {
+            if encoded.len() * 3 / 4 >= LENGTH {
+                found.extend(decoded(encoded).iter().flat_map(|text| long_words(text)));
+            }
+        }
         Ok(line.len())
     }
 

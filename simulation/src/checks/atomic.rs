@@ -13,8 +13,16 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     // By access and issue, then by the call that mints.
     let mut issues = BTreeMap::new();
     for life in &chronicle.secrets {
-        for version in life.versions.iter().filter(|version| version.ours) {
+        let mut before: &[usize] = &[];
+        for version in &life.versions {
+            let known = std::mem::replace(&mut before, &version.credentials);
+            if !version.ours {
+                continue;
+            }
             let mut defects = defects(chronicle, version);
+            if version.access_uid().is_none() && known != version.credentials {
+                defects.push("new data without marks");
+            }
             if let (Some(uid), Some(issue)) = (version.access_uid(), version.issue()) {
                 let identity = (
                     uid.to_owned(),

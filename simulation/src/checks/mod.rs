@@ -11,11 +11,13 @@ mod isolation;
 mod mints;
 mod monotone;
 mod no_expired;
+mod ownership;
 mod promptness;
 mod quiet;
 mod removal;
 mod secrecy;
 mod truth;
+mod verification;
 
 use std::fmt;
 
@@ -71,6 +73,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("I12 deletion", deletion::check),
     ("I13 secrecy", secrecy::check),
     ("I14 no mass removal", removal::check),
+    ("verification", verification::check),
+    ("ownership", ownership::check),
     ("no panic", no_panic),
 ];
 

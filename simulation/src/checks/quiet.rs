@@ -28,7 +28,11 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     let replaced = chronicle.record.journal.iter().any(|entry| {
         matches!(&entry.event, Event::Deed { what, .. } if what.starts_with("ReplaceToken"))
     });
-    let settled = if names || replaced { 1800 + SETTLED } else { SETTLED };
+    let settled = if names || replaced {
+        1800 + SETTLED
+    } else {
+        SETTLED
+    };
     let from = chronicle.converged_at + SignedDuration::from_secs(settled);
     let issues: Vec<Timestamp> = chronicle
         .record

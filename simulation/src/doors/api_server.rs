@@ -152,7 +152,9 @@ impl ApiServerDoor {
         }
         match fate {
             None | Some(ApiFault::Slow(_)) => {}
-            Some(ApiFault::RefuseReads(code) | ApiFault::RefuseAll(code)) => return Ok(refusal(code)),
+            Some(ApiFault::RefuseReads(code) | ApiFault::RefuseAll(code)) => {
+                return Ok(refusal(code));
+            }
             Some(ApiFault::HangBefore | ApiFault::HangAfter) => return silence().await,
             Some(_) => return Err("connection refused".into()),
         }
