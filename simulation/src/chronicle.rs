@@ -570,7 +570,7 @@ fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
                 // Nothing could be done while the machine was suspended, nor noticed until the next look at
                 // the clock.
                 from: after(entry.at, -seconds),
-                until: after(entry.at, 610 + lease),
+                until: after(entry.at, 60 + lease),
                 scope: Scope::Everything,
                 what: format!("suspended for {seconds} s"),
             }),
@@ -582,7 +582,7 @@ fn impairments(record: &Record, end: Timestamp) -> Vec<Impairment> {
             }),
             Event::Skew { .. } => impairments.push(Impairment {
                 from: entry.at,
-                until: after(entry.at, 610),
+                until: after(entry.at, 60),
                 scope: Scope::Everything,
                 what: "clock step".to_owned(),
             }),

@@ -272,7 +272,7 @@ impl Hands {
         for _ in 0..requests {
             drop(self.world.digitalocean.handle(&Request {
                 method: Method::GET,
-                path: "/v2/kubernetes/clusters".to_owned(),
+                path: "/v2/account".to_owned(),
                 authorization: Some(format!("Bearer {token}")),
                 user_agent: Some("somebody-else".to_owned()),
                 base_url: "https://api.digitalocean.com".to_owned(),

@@ -88,14 +88,15 @@ fn pick<T: Clone>(random: &mut Rng, choices: &[T]) -> T {
 /// Shorter ones more often: they cost less time.
 fn lifetime(random: &mut Rng) -> i64 {
     match random.u8(0..100) {
-        0..25 => random.i64(60..180),
-        25..55 => random.i64(180..900),
-        55..75 => random.i64(900..HOUR),
-        75..91 => random.i64(HOUR..6 * HOUR),
-        91..99 => random.i64(6 * HOUR..DAY),
+        0..30 => random.i64(60..180),
+        30..62 => random.i64(180..900),
+        62..87 => random.i64(900..HOUR),
+        87..98 => random.i64(HOUR..6 * HOUR),
+        98 => random.i64(6 * HOUR..DAY),
         // Whole weeks have plans of their own.
-        _ if random.u8(0..3) == 0 => 7 * DAY,
-        _ => DAY,
+        _ if random.u8(0..8) == 0 => 7 * DAY,
+        _ if random.u8(0..3) == 0 => DAY,
+        _ => random.i64(HOUR..6 * HOUR),
     }
 }
 

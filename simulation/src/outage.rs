@@ -106,7 +106,7 @@ impl Outage {
         stage.journal.note_arrivals();
         self.begin(&stage);
         stage.wait(LASTS).await;
-        self.finish(&stage);
+        finish(&stage);
         stage.wait(AFTER).await;
         let arrivals = stage.journal.arrivals();
         stage.end().await;
@@ -147,11 +147,11 @@ impl Outage {
             }
         }
     }
+}
 
-    fn finish(self, stage: &Stage) {
-        stage.weather.end(FAULT);
-        stage.world.digitalocean.clear_faults();
-    }
+fn finish(stage: &Stage) {
+    stage.weather.end(FAULT);
+    stage.world.digitalocean.clear_faults();
 }
 
 /// Milliseconds from the beginning of the outage at which a request came to the side that was out.

@@ -29,6 +29,8 @@ pub const CONVERGENCE_SECONDS: u64 = 13 * 60;
 const QUIET_SECONDS: u64 = 35 * 60;
 /// How often it is looked whether everything is as it should be, in seconds.
 const LOOK_SECONDS: u64 = 15;
+/// How long after a step of a clock everybody knows.
+const STEP_NOTICED: Duration = Duration::from_secs(60);
 /// Renewals that every run sees.
 const RENEWALS: usize = 10;
 
@@ -119,6 +121,8 @@ struct Run {
     active: BTreeMap<u64, Active>,
     /// How many API tokens each account has had.
     tokens: Vec<u32>,
+    /// When a clock was set last, or time went on unnoticed.
+    stepped_at: Option<Instant>,
 }
 
 /// A disturbance, and what it takes to end it.
@@ -148,6 +152,7 @@ impl Run {
             hands: Hands::new(&world, &plan),
             tokens: vec![0; plan.accounts.len()],
             replicas: Vec::new(),
+            stepped_at: None,
             active: BTreeMap::new(),
             plan,
             world,
@@ -196,7 +201,11 @@ impl Run {
         let deadline = Instant::now() + Duration::from_secs(CONVERGENCE_SECONDS);
         loop {
             sleep(Duration::from_secs(LOOK_SECONDS)).await;
-            if Instant::now() >= deadline || self.looks_right() {
+            // That a machine was suspended shows at the next turn of the loop.
+            let noticed = self
+                .stepped_at
+                .is_none_or(|at| at.elapsed() >= STEP_NOTICED);
+            if Instant::now() >= deadline || noticed && self.looks_right() {
                 break;
             }
         }
@@ -263,6 +272,7 @@ impl Run {
             }
             What::Jump(seconds) => {
                 self.world.time.jump(*seconds);
+                self.stepped_at = Some(Instant::now());
                 self.journal.count("clock: machine suspended");
                 self.journal.note(Event::Jump { seconds: *seconds });
             }
@@ -506,6 +516,7 @@ impl Run {
         for (index, replica) in self.replicas.iter().enumerate() {
             if replica.clock.skew() != 0 {
                 replica.clock.set_skew(0);
+                self.stepped_at = Some(Instant::now());
                 self.journal.note(Event::Skew {
                     replica: index,
                     seconds: 0,

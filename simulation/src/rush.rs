@@ -18,9 +18,11 @@ const WEEK: i64 = 7 * DAY;
 const ACCESSES: usize = 10_000;
 const NEWCOMERS: usize = 100;
 /// By then everything is published, and an hour has passed since.
-const PUBLISHED_BY: i64 = 6 * HOUR;
+const PUBLISHED_BY: i64 = 9 * HOUR / 2;
 /// What is left when the machine wakes.
 const LEFT: i64 = 12 * HOUR;
+/// How long is watched after the last restart.
+const AFTER_RESTARTS: i64 = 3 * HOUR;
 /// Requests that an hour gives: 5,000, less the reserve.
 const HOURLY: i64 = 4500;
 /// How far beyond the earliest expiry that still waits one may be that is served, in seconds: those asked
@@ -77,7 +79,7 @@ impl Rush {
             self.pass(&stage, pause * MINUTE).await;
             stage.replicas[0].kill();
         }
-        self.pass(&stage, LEFT).await;
+        self.pass(&stage, AFTER_RESTARTS).await;
         stage.end().await;
         let all = published(&stage.world.api_server.take_history());
         Story {

@@ -11,6 +11,9 @@ use crate::time::Time;
 /// Namespace of the operator, its lease and the tokens of DOAccounts.
 pub const OPERATOR_NAMESPACE: &str = "do-cluster-access";
 
+/// A bookmark a watch: they tell nothing that matters here, and come often.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(280);
+
 /// The world around the operator. Clones are the same one.
 #[derive(Clone)]
 pub struct World {
@@ -49,6 +52,7 @@ impl World {
         )]
         let digitalocean = Simulator::new(settings).expect("a simulator");
         let api_server = ApiServer::new(now, seed);
+        api_server.set_bookmark_interval(BOOKMARK_INTERVAL);
         api_server.create_namespace(OPERATOR_NAMESPACE);
         Self {
             time,

@@ -297,20 +297,17 @@ impl Kubernetes {
                 "the API server does not answer: nothing is asked".to_string(),
             ));
         }
-        match timeout(DEADLINE, request).await {
-            Ok(answer) => {
-                if answer.as_ref().is_err_and(is_outage) {
-                    self.outage.suspect();
-                }
-                answer.map_err(ApiError::from)
-            }
-            Err(_) => {
+        if let Ok(answer) = timeout(DEADLINE, request).await {
+            if answer.as_ref().is_err_and(is_outage) {
                 self.outage.suspect();
-                Err(unavailable(format!(
-                    "the API server did not answer within {} s",
-                    DEADLINE.as_secs()
-                )))
             }
+            answer.map_err(ApiError::from)
+        } else {
+            self.outage.suspect();
+            Err(unavailable(format!(
+                "the API server did not answer within {} s",
+                DEADLINE.as_secs()
+            )))
         }
     }
 

@@ -63,7 +63,7 @@ const RUN_DEADLINE: Duration = Duration::from_secs(90);
 const REPEAT_SECONDS: i64 = 30;
 /// The loop turns at least this often: liveness is measured by it.
 const LONGEST_TURN: Duration = Duration::from_secs(30);
-/// What a clock may be set back by without notice, in seconds.
+/// What a clock may be off by without notice, in seconds.
 const CLOCK_TOLERANCE_SECONDS: i64 = 2;
 /// How long runs in progress may go on after the order to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
@@ -250,20 +250,21 @@ impl Controller {
         Ended::Stopped
     }
 
-    /// Reads the wall clock, and sees whether somebody has set it back since the turn before.
+    /// Reads the wall clock, and sees whether it has been set since the turn before.
     fn read_clock(&mut self) {
         let now = self.context.clock.now_seconds();
         self.health.last_turn.store(now, Ordering::Relaxed);
         let steady = self.context.steady_millis() / 1000;
         let ahead = now - steady;
-        if self
-            .ahead
-            .is_some_and(|before| ahead + CLOCK_TOLERANCE_SECONDS < before)
-        {
-            warn!("the clock was set back: what was to wait is looked at again");
+        let step = ahead - self.ahead.replace(ahead).unwrap_or(ahead);
+        if step < -CLOCK_TOLERANCE_SECONDS {
+            warn!(seconds = step, "the clock was set back");
             self.context.clock_was_set_back(now);
         }
-        self.ahead = Some(ahead);
+        if step.abs() > CLOCK_TOLERANCE_SECONDS {
+            // A machine that was suspended may have slept through a renewal: timers stood still.
+            self.queue.wake_all();
+        }
     }
 
     /// After an outage of the API server everybody looks again: what failed in it must not wait for its

@@ -104,7 +104,7 @@ impl Changes {
     pub(super) async fn next(&mut self) {
         if self.0.changed().await.is_err() {
             // Nobody is left who could tell of any.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -115,7 +115,7 @@ impl Changes {
 
     async fn until(&mut self, is_so: impl Fn(State) -> bool) {
         if self.0.wait_for(|state| is_so(*state)).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

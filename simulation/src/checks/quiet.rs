@@ -43,8 +43,9 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
         .filter(|at| *at >= from - SignedDuration::from_secs(TOGETHER))
         .collect();
     let explained = |at: Timestamp| {
+        // An event may be a moment earlier than the status that tells the same.
         let near =
-            |issue: &Timestamp| at.as_second() - issue.as_second() <= TOGETHER && *issue <= at;
+            |issue: &Timestamp| (-2..=TOGETHER).contains(&(at.as_second() - issue.as_second()));
         issues.iter().any(near)
     };
     let mut violations = Vec::new();

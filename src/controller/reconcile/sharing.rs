@@ -1,5 +1,7 @@
 //! Issues that several accesses can use: waiting for one, taking it over, offering it.
 
+use std::collections::BTreeSet;
+
 use super::super::context::Context;
 use super::super::key::{Key, ObjectKey};
 use super::super::memory::Draft;
@@ -56,26 +58,26 @@ impl Run<'_> {
 
     /// Lets others have what was minted, and wakes those who may want it.
     pub(super) fn offer(&self, key: &SharedKey, minted: &Draft) {
+        // Most accesses share with nobody: that is found out first, because the rest costs more.
+        let alike: BTreeSet<ObjectKey> = self
+            .context
+            .caches()
+            .accesses
+            .iter()
+            .filter(|(user, access)| **user != self.subject.key && wants(access, key))
+            .map(|(user, _)| user.clone())
+            .collect();
         let mut tokens = self.context.tokens();
         let Some(account) = tokens.account_mut(&self.subject.source) else {
             return;
         };
         account.shared.offer(key, minted);
+        if alike.is_empty() {
+            return;
+        }
         let users = tokens.users_of_token(&self.subject.source);
         drop(tokens);
-        let caches = self.context.caches();
-        let alike: Vec<_> = users
-            .into_iter()
-            .filter(|user| *user != self.subject.key)
-            .filter(|user| {
-                caches
-                    .accesses
-                    .get(user)
-                    .is_some_and(|access| wants(&access, key))
-            })
-            .collect();
-        drop(caches);
-        for user in alike {
+        for user in users.into_iter().filter(|user| alike.contains(user)) {
             self.context.wake(Key::Access(user));
         }
     }
@@ -139,6 +141,6 @@ fn wants(access: &DOClusterAccess, key: &SharedKey) -> bool {
     let status = access.status.as_ref();
     let cluster = status.and_then(|status| status.cluster.as_ref());
     let id = cluster.and_then(|cluster| cluster.id.as_ref());
-    id.is_some_and(|id| id.eq_ignore_ascii_case(&key.cluster_id))
-        && access.spec.effective_expiry_seconds() == key.expiry_seconds
+    access.spec.effective_expiry_seconds() == key.expiry_seconds
+        && id.is_some_and(|id| id.eq_ignore_ascii_case(&key.cluster_id))
 }

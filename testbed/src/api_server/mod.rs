@@ -46,6 +46,7 @@ mod watch;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
@@ -166,6 +167,12 @@ impl ApiServer {
     pub fn compact(&self) {
         let mut state = self.shared.lock();
         state.compacted = state.version;
+    }
+
+    /// How often watches that begin from now on are told how far they are: rarer than a real API server
+    /// does, a month costs less time.
+    pub fn set_bookmark_interval(&self, interval: Duration) {
+        self.shared.lock().bookmark_interval = interval;
     }
 
     /// What the garbage collector does: deletes objects whose owners are all gone, and removes

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -65,6 +66,7 @@ pub(super) struct State {
     dropped: [u64; Kind::ALL.len()],
     seed: u64,
     uids_drawn: u64,
+    pub(super) bookmark_interval: Duration,
 }
 
 /// Where an object is among those of its kind.
@@ -88,6 +90,7 @@ impl State {
             dropped: Default::default(),
             seed,
             uids_drawn: 0,
+            bookmark_interval: super::watch::BOOKMARK_INTERVAL,
         }
     }
 

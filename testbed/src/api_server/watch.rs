@@ -17,8 +17,8 @@ use super::routes::Call;
 use super::selectors::Selector;
 use super::storage::{State, Write};
 
-/// How often a watch is told how far it is.
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often a watch is told how far it is, unless [told otherwise](super::ApiServer::set_bookmark_interval).
+pub(super) const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long before its end it is told so, too.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// How long a watch lasts that does not say.
@@ -36,6 +36,7 @@ pub(super) struct Watch {
     ended: bool,
     deadline: Instant,
     next_bookmark: Option<Instant>,
+    bookmark_interval: Duration,
 }
 
 impl Watch {
@@ -55,7 +56,10 @@ impl Watch {
             pending: Vec::new(),
             ended: false,
             deadline,
-            next_bookmark: query.bookmarks.then(|| next_bookmark(now, deadline)),
+            next_bookmark: query
+                .bookmarks
+                .then(|| next_bookmark(now, state.bookmark_interval, deadline)),
+            bookmark_interval: state.bookmark_interval,
             call,
         };
         match watch.call.query.resource_version.parse() {
@@ -92,7 +96,8 @@ impl Watch {
                 return None;
             }
             if self.next_bookmark.is_some_and(|at| now >= at) {
-                self.next_bookmark = Some(next_bookmark(now, self.deadline));
+                self.next_bookmark =
+                    Some(next_bookmark(now, self.bookmark_interval, self.deadline));
                 self.tell_how_far_it_is();
                 continue;
             }
@@ -191,8 +196,8 @@ impl Watch {
     }
 }
 
-fn next_bookmark(now: Instant, deadline: Instant) -> Instant {
-    let regular = now + BOOKMARK_INTERVAL;
+fn next_bookmark(now: Instant, interval: Duration, deadline: Instant) -> Instant {
+    let regular = now + interval;
     match deadline.checked_sub(LAST_BOOKMARK) {
         Some(last) if last > now => regular.min(last),
         _ => regular,
