@@ -17,16 +17,20 @@ include testbed/bench.mk
 include simulation/simulation.mk
 include fuzz/fuzz.mk
 
-.PHONY: help test test-rust test-clients lint lint-rust lint-dependencies generate check-generated
+.PHONY: help test test-rust test-crash-plans test-clients lint lint-rust lint-dependencies generate check-generated
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
 
-test: test-rust test-go test-clients chart ## every test; the demo is the last of them
+test: test-rust simulate storms test-crash-plans test-go test-clients chart ## every test; the demo is the last of them
 	@ONCE=1 $(MAKE) --no-print-directory demo
 
 test-rust: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm .tools/crds need-cargo ## the tests in Rust, on a real API server
-	cargo test --workspace --locked
+	cargo test --workspace --locked -- --skip crash_plans
+
+test-crash-plans: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm need-cargo ## the release build, killed at every point of every request
+	cargo build --release --locked
+	DO_CLUSTER_ACCESS_BINARY="$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/do-cluster-access" cargo test --locked --test integration crash_plans
 
 lint: lint-rust lint-go lint-dependencies ## formats, lints, licences and sources of dependencies
 

@@ -8,10 +8,14 @@ WEEKS ?= 300
 # How long `make soak` runs, and at which seed it begins: anywhere, unless FROM is given.
 MINUTES ?= 60
 
-.PHONY: simulate soak replay mutants
+.PHONY: simulate storms soak replay mutants
 
 simulate: need-cargo ## the operator under faults in virtual time, every invariant checked (SEEDS=10000, WEEKS=300)
 	@$(SIMULATE) run --seeds $(SEEDS) --weeks $(WEEKS)
+
+storms: need-cargo ## 10,000 accesses due at once; either side out for ten minutes in the middle of many renewals
+	@$(SIMULATE) rush
+	@$(SIMULATE) outage
 
 # The weeks come first and take longest: the seeds after them are as many as there is time for.
 soak: need-cargo ## the same with other seeds, for an hour (MINUTES=60, FROM=…)

@@ -302,6 +302,22 @@ pub fn decide(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> Decisi
 /// half of one, is of no use any more.
 #[must_use]
 pub fn is_settled(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> bool {
+    // What another access asked for is at hand a little before it is due, and not any more once it could
+    // not be written; a new one would come later than that, and cost a token.
+    let at_hand = observed.held.as_ref().is_some_and(|held| {
+        observed.published().is_some_and(|published| {
+            usable(wanted, held, Some(published), now)
+                && now
+                    >= earliest_renewal(
+                        wanted.schedule(),
+                        published.issued_at,
+                        published.expires_at,
+                    )
+        })
+    });
+    if at_hand {
+        return false;
+    }
     let afresh = Observed {
         failure: None,
         held: None,

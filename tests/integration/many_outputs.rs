@@ -467,17 +467,19 @@ async fn what_no_secret_holds_alone_is_put_together_from_several() {
 
 #[tokio::test]
 async fn what_the_secrets_left_do_not_hold_leads_to_exactly_one_issue_for_all_of_them() {
-    let mut feed = Feed::set(stage!(), six()).await;
-    let before = feed.secret("karmada").await;
-    leave(&mut feed, &["karmada"]).await;
+    let mut outputs = six();
+    outputs[2]["keys"] = json!([{"key": "token", "field": "Token"}]);
+    let mut feed = Feed::set(stage!(), outputs).await;
+    let before = feed.secret("custom").await;
+    leave(&mut feed, &["custom"]).await;
     let secrets = feed.secrets(&SIX).await;
     issue_of(&secrets);
     assert_ne!(
-        text(&secrets["karmada"], "token"),
+        text(&secrets["custom"], "token"),
         text(&before, "token"),
         "it has the new one, too"
     );
-    assert_eq!(secrets["karmada"].metadata.uid, before.metadata.uid);
+    assert_eq!(secrets["custom"].metadata.uid, before.metadata.uid);
     assert_eq!(feed.mints().len(), 4);
 
     leave(&mut feed, &[]).await;
@@ -563,7 +565,7 @@ async fn after_a_crash_between_two_writes_the_second_is_made_from_the_first_with
 #[tokio::test]
 async fn after_a_crash_what_the_written_outputs_do_not_hold_takes_one_issue() {
     let outputs = json!([
-        {"secretName": "a", "format": "Karmada"},
+        {"secretName": "a", "format": "Custom", "keys": [{"key": "token", "field": "Token"}]},
         {"secretName": "last", "format": "Kubeconfig"},
     ]);
     let mut feed = Feed::set(stage!(), outputs).await;
@@ -647,11 +649,12 @@ async fn a_secret_that_leaves_the_spec_stays_until_its_successor_is_written() {
 
 #[tokio::test]
 async fn a_renamed_output_is_written_from_its_former_secret_where_the_others_do_not_hold_enough() {
-    let karmada = json!({"secretName": "karmada", "format": "Karmada"});
-    let feed = Feed::set(stage!(), json!([karmada, one_of_six("people")])).await;
+    let keys = json!([{"key": "token", "field": "Token"}]);
+    let bare = json!({"secretName": "bare", "format": "Custom", "keys": keys});
+    let feed = Feed::set(stage!(), json!([bare, one_of_six("people")])).await;
     let before = feed.secret("people").await;
     let flux = json!({"secretName": "renamed", "format": "Flux"});
-    feed.put_outputs(json!([karmada, flux])).await;
+    feed.put_outputs(json!([bare, flux])).await;
     feed.stage.secret_gone("people").await;
     feed.access.ready().await;
     let after = feed.secret("renamed").await;
@@ -660,6 +663,7 @@ async fn a_renamed_output_is_written_from_its_former_secret_where_the_others_do_
     // So are several that were renamed at once, of which none holds enough.
     let keys = json!([{"key": "server", "field": "Server"}]);
     let server = |name: &str| json!({"secretName": name, "format": "Custom", "keys": keys});
+    let karmada = json!({"secretName": "karmada", "format": "Karmada"});
     feed.put_outputs(json!([karmada, server("server")])).await;
     feed.stage.secret_gone("renamed").await;
     let moved = json!({"secretName": "moved", "format": "Karmada"});

@@ -12,6 +12,9 @@ use crate::chronicle::{Access, Chronicle, SecretLife, SecretVersion};
 /// How long after a mint something may still have come between it and its publication, in seconds.
 const ON_ITS_WAY: i64 = 150;
 
+/// How long half of an issue may wait for the other, in seconds: as long as it lasts in memory.
+const WAITS_FOR_ITS_HALF: i64 = 3600;
+
 pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     let mut violations: Vec<_> = chronicle
         .accesses
@@ -131,7 +134,7 @@ fn serves_a_kubeconfig(
         let later = other.time.as_second() - mint.time.as_second();
         other.operation == Operation::GetKubeconfig
             && other.cluster == mint.cluster
-            && (0..=ON_ITS_WAY).contains(&later)
+            && (-WAITS_FOR_ITS_HALF..=ON_ITS_WAY).contains(&later)
     };
     mint.operation == Operation::GetCredentials && published.iter().any(other_half)
 }

@@ -99,3 +99,29 @@ fn what_the_cluster_rejects_may_be_replaced_by_what_expires_earlier() {
     let shorter = issue_of(&wanted(), NOW, HOUR);
     assert!(!is_worse(&wanted(), &rejected, &shorter, NOW));
 }
+
+#[test]
+fn what_another_access_asked_for_stays_in_memory_until_it_is_written() {
+    let wanted = wanted();
+    let published_issue = issue_of(&wanted, NOW - WEEK, WEEK);
+    let schedule = Schedule {
+        uid: &wanted.uid,
+        renew_before_seconds: None,
+    };
+    let (issued_at, expires_at) = (published_issue.issued_at, published_issue.expires_at);
+    let earliest = earliest_renewal(schedule, issued_at, expires_at);
+    let due_at = wanted.renew_at(&published_issue);
+    assert!(earliest + 60 < due_at, "it is not due yet by itself");
+    let held_since = |at: EpochSeconds| Observed {
+        held: Some(HeldIssue {
+            issue: issue_of(&wanted, at, WEEK),
+            not_before: at + 60,
+        }),
+        last_issue_at: Some(at),
+        ..published(&published_issue)
+    };
+    assert!(!is_settled(&wanted, &held_since(earliest), earliest + 30));
+    // Before it is at hand, nothing calls for it.
+    let early = earliest - HOUR;
+    assert!(is_settled(&wanted, &held_since(early), early + 30));
+}
