@@ -400,6 +400,8 @@ impl Hands {
         let Some(mut spec) = self.spec(index) else {
             return;
         };
+        // Whoever goes on after a pause may find nobody.
+        spec["suspend"] = false.into();
         if spec["deletionPolicy"] == "Retain" {
             // What was retained belongs to nobody: who wants it back has to say so.
             for output in spec["outputs"].as_array_mut().into_iter().flatten() {

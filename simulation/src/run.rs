@@ -9,6 +9,7 @@ use do_cluster_access_testbed::api_server::{Kind, Object, Write};
 use do_cluster_access_testbed::simulator::{
     Entry as Exchange, Fault, Mint, Operation, Scope as TokenScope,
 };
+use jiff::Timestamp;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::info;
@@ -201,6 +202,8 @@ impl Run {
         let deadline = Instant::now() + Duration::from_secs(CONVERGENCE_SECONDS);
         loop {
             sleep(Duration::from_secs(LOOK_SECONDS)).await;
+            // It goes round all the time; what was written for somebody who is gone goes with it.
+            self.world.api_server.collect_garbage();
             // That a machine was suspended shows at the next turn of the loop.
             let noticed = self
                 .stepped_at
@@ -218,8 +221,15 @@ impl Run {
         accesses.len() == self.plan.accesses.len()
             && accesses
                 .iter()
-                .all(|access| are_true(access, &["Ready", "Synced"]))
+                .all(|access| are_true(access, &["Ready", "Synced"]) && !self.has_expired(access))
             && accounts.iter().all(|account| are_true(account, &["Ready"]))
+    }
+
+    /// Whether the status tells of a credential that has expired: the operator may be in no state to tell that.
+    fn has_expired(&self, access: &Object) -> bool {
+        let expires_at = access.value()["status"]["credential"]["expiresAt"].as_str();
+        let expires_at = expires_at.and_then(|at| at.parse::<Timestamp>().ok());
+        expires_at.is_none_or(|at| at <= self.world.time.now())
     }
 
     /// Long enough for what happens by itself, and for some renewals in all.
