@@ -212,9 +212,8 @@ impl Drawing<'_> {
         // Some worlds are calm, so that what must not happen there is seen there.
         let most = match (shape, self.random.u8(0..10)) {
             (_, 0) => 0,
-            (Shape::Week, _) => 24,
             (Shape::Storm, 1..3) => 3,
-            (Shape::Storm, _) => 24,
+            _ => 24,
         };
         for _ in 0..self.random.usize(0..=most) {
             match self.random.u8(0..100) {

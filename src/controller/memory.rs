@@ -181,6 +181,11 @@ impl Memory {
         remember(&mut self.unscheduled, at);
     }
 
+    /// Takes back what was noted at `at`: nothing was minted.
+    pub fn forget_unscheduled(&mut self, at: EpochSeconds) {
+        self.unscheduled.retain(|noted| *noted != at);
+    }
+
     /// The fields that were asked for when this version of a Secret was read and found right.
     #[must_use]
     pub fn accepted(&self, secret: &FoundMetadata) -> Option<&str> {

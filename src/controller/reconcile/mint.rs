@@ -81,6 +81,10 @@ impl Run<'_> {
                 self.publish_held(found).await
             }
             Err(IssueError::Call(error)) => {
+                if !error.may_have_minted() {
+                    // What was refused brought nothing into being: it is no issue, only a failed attempt.
+                    self.memory.forget_unscheduled(self.now);
+                }
                 self.memory.draft = Some(draft);
                 self.call_failed(found, &error, &token).await
             }
