@@ -22,11 +22,11 @@ include fuzz/fuzz.mk
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
 
-test: test-rust simulate storms test-crash-plans test-go test-clients chart ## every test; the demo is the last of them
+test: test-rust simulate storms test-go test-clients chart ## every test; the demo is the last of them
 	@ONCE=1 $(MAKE) --no-print-directory demo
 
 test-rust: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm .tools/crds need-cargo ## the tests in Rust, on a real API server
-	cargo test --workspace --locked -- --skip crash_plans
+	cargo test --workspace --locked
 
 test-crash-plans: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm need-cargo ## the release build, killed at every point of every request
 	cargo build --release --locked
