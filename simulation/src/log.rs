@@ -39,7 +39,7 @@ fn is_base64(byte: u8) -> bool {
 
 /// What it may stand for: data of a Secret is logged in base64, if it is.
 fn decoded(encoded: &[u8]) -> Option<Vec<u8>> {
-    let whole = &encoded[..encoded.len() - encoded.len() % 4];
+    let whole = &encoded[..encoded.len() - usize::from(encoded.len() % 4 == 1)];
     STANDARD_NO_PAD.decode(whole).ok()
 }
 
