@@ -101,7 +101,7 @@ impl Operator {
             .map(str::to_owned)
     }
 
-    /// Sets its clock forward. Its timers do not notice; a change to an access makes it look
+    /// Sets its clock forward. It notices within half a minute; a change to an access makes it look at once
     /// ([`Access::touch`](super::Access::touch)).
     pub(crate) fn advance(&self, time: Duration) {
         self.ahead_seconds
