@@ -220,6 +220,19 @@ impl Hands {
         expect(secrets.patch(&name, &parameters, &Patch::Apply(body)).await);
     }
 
+    /// Writes what concerns nobody.
+    pub async fn write_elsewhere(&self) {
+        let body = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"generateName": "unrelated-"},
+        });
+        let secrets = self.secrets(OPERATOR_NAMESPACE);
+        let secret = serde_json::from_value(body);
+        if let Ok(secret) = secret {
+            expect(secrets.create(&PostParams::default(), &secret).await);
+        }
+    }
+
     /// Removes every such Secret of a namespace.
     pub async fn vacate(&self, index: usize) {
         let namespace = self.access(index).namespace.clone();
@@ -396,19 +409,30 @@ impl Hands {
         );
     }
 
+    /// Whether there is such a Secret, and garbage collection will leave it alone.
+    fn has_no_owner(&self, namespace: &str, name: &Value) -> bool {
+        let secrets = self.world.api_server.objects(Kind::Secret);
+        secrets.iter().any(|secret| {
+            secret.namespace() == namespace
+                && *name == secret.name()
+                && secret.value()["metadata"]["ownerReferences"].is_null()
+        })
+    }
+
     async fn recreate(&self, index: usize, delay: i64) {
         let Some(mut spec) = self.spec(index) else {
             return;
         };
         // Whoever goes on after a pause may find nobody.
         spec["suspend"] = false.into();
-        if spec["deletionPolicy"] == "Retain" {
-            // What was retained belongs to nobody: who wants it back has to say so.
-            for output in spec["outputs"].as_array_mut().into_iter().flatten() {
+        let access = self.access(index);
+        let retained = spec["deletionPolicy"] == "Retain";
+        for output in spec["outputs"].as_array_mut().into_iter().flatten() {
+            // What does not go with the access belongs to nobody: who wants it back has to say so.
+            if retained || self.has_no_owner(&access.namespace, &output["secretName"]) {
                 output["adopt"] = true.into();
             }
         }
-        let access = self.access(index);
         let accesses = self.accesses(&access.namespace);
         expect(
             accesses

@@ -84,6 +84,9 @@ struct One {
         default_value = "do_cluster_access=info,do_cluster_access_simulation=info,journal=trace"
     )]
     log: String,
+    /// Show every write, request and event, too.
+    #[arg(long)]
+    history: bool,
 }
 
 fn main() -> ExitCode {
@@ -154,6 +157,11 @@ fn replay(one: &One) -> ExitCode {
     anstream::println!("{plan}");
     panics::record();
     let record = run(plan);
+    if one.history {
+        for line in record.history() {
+            anstream::println!("{line}");
+        }
+    }
     let violations = violations(&record);
     let mut tally = Tally::default();
     tally.add(&record, false);

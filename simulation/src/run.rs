@@ -60,23 +60,30 @@ pub struct Record {
 }
 
 impl Record {
-    /// Tells whether two records are of the same run: a hash of every write, request and event, and of when
-    /// each was.
+    /// Every write, request and event, a line each, with when it was: two runs of a seed have the same.
+    pub fn history(&self) -> impl Iterator<Item = String> {
+        let writes = self.writes.iter().map(|write| {
+            let object = write.after.as_ref().or(write.before.as_ref());
+            let name = object.map(|object| (object.namespace(), object.name()));
+            format!(
+                "{} write {} {:?} {name:?} by {}",
+                write.at, write.version, write.kind, write.manager
+            )
+        });
+        let exchanges = self.exchanges.iter().map(|exchange| {
+            let (time, path, status) = (exchange.time, &exchange.path, exchange.status);
+            format!("{time} {} {path} {status:?}", exchange.request_id)
+        });
+        let events = self.journal.iter();
+        let events = events.map(|entry| format!("{} {:?}", entry.at, entry.event));
+        writes.chain(exchanges).chain(events)
+    }
+
+    /// A hash of the [history](Self::history).
     #[must_use]
     pub fn digest(&self) -> u64 {
         let mut hash = DefaultHasher::new();
-        for write in &self.writes {
-            let object = write.after.as_ref().or(write.before.as_ref());
-            let name = object.map(|object| (object.namespace(), object.name()));
-            (write.version, write.at, write.kind, name).hash(&mut hash);
-        }
-        for exchange in &self.exchanges {
-            (exchange.time, &exchange.path, exchange.status).hash(&mut hash);
-            exchange.request_id.hash(&mut hash);
-        }
-        for entry in &self.journal {
-            format!("{entry:?}").hash(&mut hash);
-        }
+        self.history().for_each(|line| line.hash(&mut hash));
         hash.finish()
     }
 
@@ -439,6 +446,8 @@ impl Run {
         }
         match active.disturbance {
             Disturbance::Watches(WatchFault::Drop, _) => {
+                // Who was told of a later event than the one left out must find its version too old, as well.
+                self.hands.write_elsewhere().await;
                 self.world.api_server.compact();
                 self.weather.cut_watches();
             }

@@ -2,11 +2,11 @@
 //! nothing else is sent: hundreds of accesses that each tried again by themselves would keep an API
 //! server busy that is struggling, and would still be waiting when it is back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -21,8 +21,28 @@ pub(super) struct Outage(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    state: watch::Sender<State>,
+    state: Mutex<State>,
+    /// Wakes in the order in which it was waited for. tokio's `watch` draws that order, so that no two runs of a
+    /// simulation were the same.
+    changed: Notify,
+    changes: AtomicU64,
     recoveries: AtomicU64,
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: State) {
+        *self.state() = state;
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,25 +59,24 @@ enum State {
 impl Outage {
     /// A request found no answer: the probe asks at once.
     pub(super) fn suspect(&self) {
-        self.0.state.send_if_modified(|state| {
-            let answered = *state == State::Answers;
-            if answered {
-                *state = State::Suspected;
-            }
-            answered
-        });
+        let mut state = self.0.state();
+        if *state == State::Answers {
+            *state = State::Suspected;
+            drop(state);
+            self.0.tell();
+        }
     }
 
     /// Whether no run is to begin.
     #[must_use]
     pub(super) fn is_suspected(&self) -> bool {
-        *self.0.state.borrow() != State::Answers
+        *self.0.state() != State::Answers
     }
 
     /// Whether nothing is to be sent.
     #[must_use]
     pub(super) fn is_confirmed(&self) -> bool {
-        *self.0.state.borrow() == State::Confirmed
+        *self.0.state() == State::Confirmed
     }
 
     /// How many outages have ended that a probe had confirmed. What failed in one is tried again once it
@@ -70,7 +89,10 @@ impl Outage {
     /// Tells of every change.
     #[must_use]
     pub(super) fn changes(&self) -> Changes {
-        Changes(self.0.state.subscribe())
+        Changes {
+            seen: self.0.changes.load(Ordering::Relaxed),
+            outage: self.0.clone(),
+        }
     }
 
     /// Asks by `answers` whenever an outage is suspected, until it is over. Never ends.
@@ -82,7 +104,7 @@ impl Outage {
             while !answers().await {
                 if !self.is_confirmed() {
                     warn!("the API server does not answer: everything waits until it does");
-                    self.0.state.send_replace(State::Confirmed);
+                    self.0.set(State::Confirmed);
                 }
                 sleep(pause).await;
                 pause = LONGEST_PAUSE.min(pause * 2);
@@ -91,20 +113,28 @@ impl Outage {
                 info!("the API server answers again");
                 self.0.recoveries.fetch_add(1, Ordering::Relaxed);
             }
-            self.0.state.send_replace(State::Answers);
+            self.0.set(State::Answers);
         }
     }
 }
 
 /// Tells when what is known of the API server changes.
-pub(super) struct Changes(watch::Receiver<State>);
+pub(super) struct Changes {
+    outage: Arc<Inner>,
+    seen: u64,
+}
 
 impl Changes {
     /// Until the next change.
     pub(super) async fn next(&mut self) {
-        if self.0.changed().await.is_err() {
-            // Nobody is left who could tell of any.
-            std::future::pending::<()>().await;
+        loop {
+            // Who waits from here on misses no change.
+            let changed = self.outage.changed.notified();
+            let changes = self.outage.changes.load(Ordering::Relaxed);
+            if std::mem::replace(&mut self.seen, changes) != changes {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -114,8 +144,8 @@ impl Changes {
     }
 
     async fn until(&mut self, is_so: impl Fn(State) -> bool) {
-        if self.0.wait_for(|state| is_so(*state)).await.is_err() {
-            std::future::pending::<()>().await;
+        while !is_so(*self.outage.state()) {
+            self.next().await;
         }
     }
 }

@@ -12,6 +12,9 @@ pub const MAX_SLEEP_SECONDS: i64 = 600;
 const SHORTEST_RETRY_SECONDS: i64 = 5;
 const LONGEST_RETRY_SECONDS: i64 = 600;
 const SHORTEST_SPACING_SECONDS: i64 = 30;
+/// Age at which a token is known and no refusal of it is cached any more, in seconds; other accesses are not
+/// offered it, either.
+const SURELY_KNOWN_SECONDS: i64 = 60;
 
 /// What the schedule of a published issue depends on.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +104,15 @@ pub fn jittered(uid: &str, at: EpochSeconds, delay: i64) -> i64 {
 #[must_use]
 pub fn spacing_seconds(lifetime: i64) -> i64 {
     (lifetime / 20).max(SHORTEST_SPACING_SECONDS)
+}
+
+/// Whether a new credential that its cluster has rejected, again and again, since it was issued, is given up, so
+/// that another one is issued in its place: not before that would come soon after any other issue that was due,
+/// nor before a fresh token must be known everywhere. Its cluster may have forgotten it.
+#[must_use]
+pub fn is_given_up(issued_at: EpochSeconds, expires_at: EpochSeconds, now: EpochSeconds) -> bool {
+    let patience = spacing_seconds(expires_at - issued_at).max(SURELY_KNOWN_SECONDS);
+    now >= issued_at.saturating_add(patience)
 }
 
 /// How often a published credential is asked about, in seconds.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use do_cluster_access::controller::READ_TIMEOUT;
 use do_cluster_access_testbed::simulator::{Mint, Operation};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Violation;
 use super::monotone::was_rejected;
@@ -42,7 +43,8 @@ fn unfounded(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
         let asked_for = old.issue_hash != new.issue_hash
             || old.cluster_id != new.cluster_id
             || old.rotate != new.rotate;
-        let (earliest, _) = access.renewal(old, previous.at, version.at);
+        let (earliest, _) =
+            access.renewal(old, seen_since(chronicle, access, previous), version.at);
         // The marks of the two may be of different clocks. What another access asked for a little earlier
         // may be used from the earliest renewal on, so that the time of the write counts.
         let (least, most) = chronicle.skews_between(previous.at, version.at);
@@ -66,6 +68,18 @@ fn unfounded(chronicle: &Chronicle<'_>, access: &Access) -> Vec<Violation> {
         ));
     }
     violations
+}
+
+/// Since when there may be specs that the operator took for the present one when it wrote what came after `version`.
+fn seen_since(chronicle: &Chronicle<'_>, access: &Access, version: &SecretVersion) -> Timestamp {
+    let silent = SignedDuration::try_from(READ_TIMEOUT).unwrap_or_default();
+    let since = version.at - silent;
+    let mut impairments = chronicle.impairments_of(access, since, version.at);
+    if impairments.next().is_some() {
+        since
+    } else {
+        version.at
+    }
 }
 
 /// Whether somebody else changed or deleted a Secret of the access between the two.

@@ -9,12 +9,12 @@ use futures::stream;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tower::BoxError;
 
 use super::Process;
 use crate::journal::Event;
+use crate::weather::Cuts;
 
 /// Old events that may be told again.
 const REMEMBERED: usize = 4;
@@ -23,7 +23,7 @@ struct Watch {
     body: AnswerBody,
     process: Process,
     of_accesses: bool,
-    cuts: watch::Receiver<u64>,
+    cuts: Cuts,
     rest: BytesMut,
     /// What is to be told, and when: never earlier than what came before it.
     due: VecDeque<(Instant, Bytes)>,
@@ -39,8 +39,7 @@ pub(super) fn disturbed(
     process: Process,
     of_accesses: bool,
 ) -> impl http_body::Body<Data = Bytes, Error = BoxError> + Send {
-    let mut cuts = process.weather.cuts();
-    cuts.mark_unchanged();
+    let cuts = process.weather.cuts();
     let watch = Watch {
         body,
         process,
@@ -76,7 +75,7 @@ impl Watch {
             }
             tokio::select! {
                 biased;
-                _ = self.cuts.changed() => {
+                () = self.cuts.next() => {
                     self.process.journal.count("watch: cut");
                     return Some(Err("connection reset by peer".into()));
                 }

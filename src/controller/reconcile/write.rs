@@ -13,7 +13,7 @@ use super::super::verify::{self, Clearance};
 use super::Run;
 use crate::api::Reason;
 use crate::outputs::Facts;
-use crate::rotation::{EpochSeconds, OutputState, is_worse};
+use crate::rotation::{EpochSeconds, OutputState, is_given_up, is_worse};
 
 /// Writes in a row that somebody else's may come before until that counts as a failure.
 const OVERTAKEN_AT_MOST: u32 = 3;
@@ -54,7 +54,10 @@ impl Run<'_> {
                 }
                 Clearance::Blocked(reason) => {
                     let until = self.fail(&found, reason, None, None, false);
-                    self.memory.held = Some(HeldCredential {
+                    let issue = &held.material.issue;
+                    let given_up = reason == Reason::CredentialRejected
+                        && is_given_up(issue.issued_at, issue.expires_at, self.now);
+                    self.memory.held = (!given_up).then_some(HeldCredential {
                         not_before: until,
                         ..held
                     });

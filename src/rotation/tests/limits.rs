@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::Reason;
-use crate::rotation::schedule::repair_spacing_seconds;
+use crate::rotation::schedule::{is_given_up, repair_spacing_seconds};
 
 /// Instants at which an access whose Secret vanishes as soon as it is written was issued for, woken
 /// at every instant that was asked for and every `wake_every` seconds besides.
@@ -336,4 +336,16 @@ proptest! {
             prop_assert!(hour[6] - hour[0] >= HOUR);
         }
     }
+}
+
+#[test]
+fn a_new_credential_that_its_cluster_rejects_is_given_up_after_a_twentieth_of_its_life_and_a_minute_at_least()
+ {
+    let of = |lifetime| {
+        let given_up = (0..lifetime).find(|age| is_given_up(NOW, NOW + lifetime, NOW + age));
+        given_up.unwrap()
+    };
+    assert_eq!(of(600), 60);
+    assert_eq!(of(2400), 120);
+    assert_eq!(of(604_800), 30_240);
 }

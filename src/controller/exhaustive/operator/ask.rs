@@ -3,9 +3,10 @@
 use super::super::super::memory::REJECTIONS;
 use super::super::super::verify::{Clearance, judge};
 use super::super::invariants;
-use super::super::state::{Check, Cleared, Held, Marks, Secret, Target, tick_of};
+use super::super::state::{Check, Cleared, Held, Marks, Secret, Target, instant, tick_of};
 use super::{Run, Turn};
 use crate::api::Reason;
+use crate::rotation::is_given_up;
 use crate::target::{Rejection, Unreachability, Verdict};
 
 /// How long after a rejection the cluster is asked again, in seconds.
@@ -47,6 +48,12 @@ impl Run<'_> {
             Clearance::Blocked(reason) => {
                 let until = self.fail(found, reason, None, false);
                 self.hold_until(until);
+                let (issued_at, expires_at) =
+                    (instant(held.marks.issued), instant(held.marks.expires));
+                if reason == Reason::CredentialRejected && is_given_up(issued_at, expires_at, now) {
+                    self.local().memory.held = None;
+                    invariants::excuse(self.state, self.who.access);
+                }
                 self.settle(found, until)
             }
         }
