@@ -22,6 +22,8 @@ pub struct Caches {
     secrets_by_access: BTreeMap<String, BTreeSet<ObjectKey>>,
     /// Which accesses name a Secret as an output, where they say so.
     claims: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// The accesses by the cluster that they name, or led to last: its id in lower case, or its name.
+    by_cluster: BTreeMap<String, BTreeSet<ObjectKey>>,
 }
 
 impl Versioned for DOClusterAccess {
@@ -130,6 +132,44 @@ impl Caches {
         claimants.into_iter().find(is_older).map(|key| key.name)
     }
 
+    /// The accesses that name the cluster with this id and name, or led to it last.
+    pub fn accesses_of_cluster<'a>(
+        &'a self,
+        id: &'a str,
+        name: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a ObjectKey, Arc<DOClusterAccess>)> {
+        let keys = [Some(id), name].into_iter().flatten();
+        let keys: BTreeSet<_> = keys
+            .filter_map(|cluster| self.by_cluster.get(cluster))
+            .flatten()
+            .collect();
+        keys.into_iter()
+            .filter_map(|key| Some((key, self.accesses.get(key)?)))
+    }
+
+    /// Notes which cluster an access is for, and forgets which it was for.
+    fn follow_cluster(
+        &mut self,
+        key: &ObjectKey,
+        before: Option<&DOClusterAccess>,
+        after: Option<&DOClusterAccess>,
+    ) {
+        let before: BTreeSet<String> = before.into_iter().flat_map(clusters_of).collect();
+        let after: BTreeSet<String> = after.into_iter().flat_map(clusters_of).collect();
+        for gone in before.difference(&after) {
+            if let Some(keys) = self.by_cluster.get_mut(gone) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_cluster.remove(gone);
+                }
+            }
+        }
+        for new in after.difference(&before) {
+            let keys = self.by_cluster.entry(new.clone()).or_default();
+            keys.insert(key.clone());
+        }
+    }
+
     /// Takes over an access unless a newer version is there. Says whether it did, and which other
     /// accesses may now have a Secret that this one no longer claims.
     pub fn observe_access(
@@ -142,6 +182,7 @@ impl Caches {
             return (false, Vec::new());
         }
         let after = self.accesses.get(key);
+        self.follow_cluster(key, before.as_deref(), after.as_deref());
         // One that was made anew in the meantime is younger.
         let same_claims = before
             .as_ref()
@@ -171,6 +212,7 @@ impl Caches {
         if !self.accesses.remove(key, resource_version) {
             return (false, Vec::new());
         }
+        self.follow_cluster(key, before.as_deref(), None);
         (true, self.unclaim(key, before.as_deref()))
     }
 
@@ -191,6 +233,7 @@ impl Caches {
         let mut concerned = gone.clone();
         for key in &gone {
             let access = before.get(key).map(Arc::as_ref);
+            self.follow_cluster(key, access, None);
             concerned.extend(self.unclaim(key, access));
         }
         concerned
@@ -314,6 +357,16 @@ fn access_key(secret: &FoundMetadata) -> Option<ObjectKey> {
     secret
         .access_name()
         .map(|name| ObjectKey::new(&secret.namespace, name))
+}
+
+/// What `access` calls its cluster, and the id that it led to last.
+fn clusters_of(access: &DOClusterAccess) -> impl Iterator<Item = String> {
+    let spec = &access.spec.cluster;
+    let status = access.status.as_ref();
+    let status = status.and_then(|status| status.cluster.as_ref()?.id.as_ref());
+    let ids = spec.id.iter().chain(status);
+    ids.map(|id| id.to_ascii_lowercase())
+        .chain(spec.name.clone())
 }
 
 /// The Secrets that the outputs of `access` name. Without any, its name says it.

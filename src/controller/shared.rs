@@ -65,6 +65,14 @@ impl SharedIssues {
         true
     }
 
+    /// Whether somebody waits for the end of the mint for `key`.
+    #[must_use]
+    pub fn is_awaited(&self, key: &SharedKey) -> bool {
+        self.0
+            .get(key)
+            .is_some_and(|issue| !issue.waiting.is_empty())
+    }
+
     /// Puts what there is for `key` into `draft`, as far as that lacks it.
     pub fn complete(&mut self, key: &SharedKey, draft: &mut Draft, now: EpochSeconds) {
         let Some(issue) = self.0.get_mut(key) else {

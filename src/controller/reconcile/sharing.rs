@@ -56,22 +56,28 @@ impl Run<'_> {
         }
     }
 
-    /// Lets others have what was minted, and wakes those who may want it.
+    /// Lets others have what was minted, and wakes those who want it. Most accesses share with nobody: then
+    /// no credential is kept.
     pub(super) fn offer(&self, key: &SharedKey, minted: &Draft) {
-        // Most accesses share with nobody: that is found out first, because the rest costs more.
-        let alike: BTreeSet<ObjectKey> = self
-            .context
-            .caches()
-            .accesses
-            .iter()
-            .filter(|(user, access)| **user != self.subject.key && wants(access, key))
+        let cluster = self.cluster.as_ref();
+        let name = cluster.and_then(|cluster| cluster.name.as_deref());
+        let caches = self.context.caches();
+        let mut others = false;
+        let alike: BTreeSet<ObjectKey> = caches
+            .accesses_of_cluster(&key.cluster_id, name)
+            .filter(|(user, access)| **user != self.subject.key && has_lifetime(access, key))
+            .inspect(|_| others = true)
+            .filter(|(_, access)| led_to(access, key))
             .map(|(user, _)| user.clone())
             .collect();
+        drop(caches);
         let mut tokens = self.context.tokens();
         let Some(account) = tokens.account_mut(&self.subject.source) else {
             return;
         };
-        account.shared.offer(key, minted);
+        if others || account.shared.is_awaited(key) {
+            account.shared.offer(key, minted);
+        }
         if alike.is_empty() {
             return;
         }
@@ -136,11 +142,15 @@ pub(super) fn may_share(reason: IssueReason) -> bool {
     matches!(reason, IssueReason::First | IssueReason::Renewal)
 }
 
-/// Whether `access` has the cluster and the lifetime of `key`.
-fn wants(access: &DOClusterAccess, key: &SharedKey) -> bool {
+/// Whether `access` asks for the lifetime of `key`.
+fn has_lifetime(access: &DOClusterAccess, key: &SharedKey) -> bool {
+    access.spec.effective_expiry_seconds() == key.expiry_seconds
+}
+
+/// Whether the reference of `access` led to the cluster of `key` last.
+fn led_to(access: &DOClusterAccess, key: &SharedKey) -> bool {
     let status = access.status.as_ref();
     let cluster = status.and_then(|status| status.cluster.as_ref());
     let id = cluster.and_then(|cluster| cluster.id.as_ref());
-    access.spec.effective_expiry_seconds() == key.expiry_seconds
-        && id.is_some_and(|id| id.eq_ignore_ascii_case(&key.cluster_id))
+    id.is_some_and(|id| id.eq_ignore_ascii_case(&key.cluster_id))
 }
