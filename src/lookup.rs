@@ -1,7 +1,11 @@
 //! Which cluster a reference leads to. Pure.
 
+mod list;
+
 use crate::api::{ClusterReference, ClusterStatus, DOAccountSpec, Reason};
 use crate::digitalocean::Cluster;
+
+pub use list::ClusterList;
 
 /// Which clusters may be accessed.
 #[derive(Clone, Copy, Debug)]
@@ -67,14 +71,13 @@ pub enum Lookup<'a> {
 pub fn look_up<'a>(
     reference: &ClusterReference,
     pinned: Option<&str>,
-    clusters: &'a [Cluster],
+    clusters: &'a ClusterList,
     permission: Permission<'_>,
 ) -> Lookup<'a> {
     let allowed = |cluster: &Cluster| permission.allows(&cluster.id, &cluster.name);
     let id = pinned.map(str::to_string).or_else(|| reference.id.clone());
     if let Some(id) = id {
-        let same = |cluster: &&Cluster| cluster.id.eq_ignore_ascii_case(&id);
-        return match clusters.iter().find(same) {
+        return match clusters.with_id(&id) {
             Some(cluster) if allowed(cluster) => Lookup::Found(cluster),
             Some(_) => Lookup::NotAllowed,
             None => Lookup::NotListed {
@@ -84,8 +87,8 @@ pub fn look_up<'a>(
     }
     let name = reference.name.as_deref().unwrap_or_default();
     let named: Vec<_> = clusters
-        .iter()
-        .filter(|cluster| cluster.name == name && allowed(cluster))
+        .named(name)
+        .filter(|cluster| allowed(cluster))
         .collect();
     match named.as_slice() {
         [] if permission.allows_name(name) => Lookup::NotFound,
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_name_leads_to_the_one_cluster_that_has_it() {
-        let clusters = [cluster("1", "a"), cluster("2", "b")];
+        let clusters = ClusterList::new(vec![cluster("1", "a"), cluster("2", "b")]);
         assert_eq!(
             look_up(&name("b"), None, &clusters, Permission::Everything),
             Lookup::Found(&clusters[1])
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_ambiguous_name_lists_the_ids_in_order() {
-        let clusters = [cluster("2", "a"), cluster("1", "a")];
+        let clusters = ClusterList::new(vec![cluster("2", "a"), cluster("1", "a")]);
         let ids = vec!["1".to_string(), "2".to_string()];
         assert_eq!(
             look_up(&name("a"), None, &clusters, Permission::Everything),
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_pinned_cluster_that_was_renamed_stays_although_another_one_has_the_name_now() {
-        let clusters = [cluster("1", "renamed"), cluster("2", "a")];
+        let clusters = ClusterList::new(vec![cluster("1", "renamed"), cluster("2", "a")]);
         assert_eq!(
             look_up(&name("a"), Some("1"), &clusters, Permission::Everything),
             Lookup::Found(&clusters[0])
@@ -195,9 +198,34 @@ mod tests {
             id: "abc".to_string(),
         };
         assert_eq!(
-            look_up(&reference, None, &[], Permission::Everything),
+            look_up(
+                &reference,
+                None,
+                &ClusterList::default(),
+                Permission::Everything
+            ),
             expected
         );
+    }
+
+    #[test]
+    fn a_cluster_is_found_by_id_and_by_name_wherever_it_is_in_the_list() {
+        let clusters = [("d", "x"), ("B", "y"), ("a", "x"), ("C", "w"), ("e", "x")];
+        let clusters = clusters.map(|(id, name)| cluster(id, name));
+        let list = ClusterList::new(clusters.to_vec());
+        for cluster in &clusters {
+            for id in [
+                cluster.id.to_ascii_lowercase(),
+                cluster.id.to_ascii_uppercase(),
+            ] {
+                assert_eq!(list.with_id(&id), Some(cluster));
+            }
+            let named = list.named(&cluster.name);
+            let same = clusters.iter().filter(|other| other.name == cluster.name);
+            assert!(named.eq(same), "in the order of the list");
+        }
+        assert_eq!((list.with_id("0"), list.with_id("f")), (None, None));
+        assert_eq!(list.named("v").chain(list.named("z")).count(), 0);
     }
 
     #[test]
@@ -247,12 +275,12 @@ mod tests {
 
     #[test]
     fn with_an_account_only_allowed_clusters_are_there() {
-        let clusters = [
+        let clusters = ClusterList::new(vec![
             cluster("1", "prod-a"),
             cluster("2", "secret"),
             cluster("3", "prod-a"),
             cluster("4", "other"),
-        ];
+        ]);
         let by_glob = account(serde_json::json!({"names": ["prod-*"]}));
         let by_id = account(serde_json::json!({"ids": ["3", "4"]}));
         let look_up = |name_: &str, account| {
@@ -267,7 +295,7 @@ mod tests {
 
     #[test]
     fn whether_a_cluster_exists_that_is_not_allowed_cannot_be_told_from_the_answer() {
-        let clusters = [cluster("2", "secret")];
+        let clusters = ClusterList::new(vec![cluster("2", "secret")]);
         let account = account(serde_json::json!({"names": ["prod-*"]}));
         let permission = Permission::Account(&account);
         for named in ["secret", "no-such-cluster"] {
@@ -290,7 +318,7 @@ mod tests {
 
     #[test]
     fn an_id_leads_to_its_cluster_in_upper_or_lower_case_where_that_is_allowed() {
-        let clusters = [cluster("ab", "prod-a"), cluster("cd", "secret")];
+        let clusters = ClusterList::new(vec![cluster("ab", "prod-a"), cluster("cd", "secret")]);
         let found = |place: usize| Lookup::Found(&clusters[place]);
         let all = Permission::Everything;
         assert_eq!(look_up(&id("CD"), None, &clusters, all), found(1));
@@ -312,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_pinned_cluster_whose_new_name_is_not_allowed_is_not_allowed_any_more() {
-        let clusters = [cluster("1", "secret"), cluster("2", "prod-a")];
+        let clusters = ClusterList::new(vec![cluster("1", "secret"), cluster("2", "prod-a")]);
         let by_name = account(serde_json::json!({"names": ["prod-*"]}));
         let permission = Permission::Account(&by_name);
         let look_up = |permission| look_up(&name("prod-a"), Some("1"), &clusters, permission);

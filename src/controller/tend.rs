@@ -14,6 +14,7 @@ use super::key::{Key, SecretKey, TokenSource};
 use super::tokens::{LIST_FRESH_SECONDS, LIST_REFRESH_SECONDS, SECRET_REREAD_SECONDS};
 use crate::api::Reason;
 use crate::digitalocean::{ApiToken, Error, Operation, TokenFingerprint};
+use crate::lookup::ClusterList;
 use crate::rotation::EpochSeconds;
 
 /// Runs once for `source`. Returns when to run again; `None` when nobody uses it.
@@ -198,7 +199,7 @@ async fn list(context: &Context, source: &TokenSource, token: &ApiToken, now: Ep
                 if account.gate.closed().is_some() {
                     info!("DigitalOcean serves the API token again");
                 }
-                account.clusters = Some(Arc::new(answer.value));
+                account.clusters = Some(Arc::new(ClusterList::new(answer.value)));
                 account.listed_at = now;
                 let now = context.steady_millis();
                 account.budget.spend(answer.meta.requests, now);

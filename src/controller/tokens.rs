@@ -10,9 +10,8 @@ use super::gate::Gate;
 use super::key::{ObjectKey, SecretKey, TokenSource};
 use super::shared::SharedIssues;
 use crate::api::Reason;
-use crate::digitalocean::{
-    ApiToken, Budget, Cluster, EpochMillis, Meta, RequestLimits, TokenFingerprint,
-};
+use crate::digitalocean::{ApiToken, Budget, EpochMillis, Meta, RequestLimits, TokenFingerprint};
+use crate::lookup::ClusterList;
 use crate::redaction::Registration;
 use crate::rotation::EpochSeconds;
 
@@ -57,7 +56,7 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Account {
     /// Its clusters, complete; `None` before the first list.
-    pub clusters: Option<Arc<Vec<Cluster>>>,
+    pub clusters: Option<Arc<ClusterList>>,
     /// When the request for that list began.
     pub listed_at: EpochSeconds,
     /// Whether DigitalOcean serves it.
@@ -114,7 +113,7 @@ pub struct UsableToken {
     /// The token.
     pub token: ApiToken,
     /// Its clusters.
-    pub clusters: Arc<Vec<Cluster>>,
+    pub clusters: Arc<ClusterList>,
     /// When they were listed.
     pub listed_at: EpochSeconds,
 }
@@ -186,7 +185,7 @@ impl Tokens {
 
     /// The clusters of `source` as listed last, however long ago.
     #[must_use]
-    pub fn last_list(&self, source: &TokenSource) -> Option<Arc<Vec<Cluster>>> {
+    pub fn last_list(&self, source: &TokenSource) -> Option<Arc<ClusterList>> {
         self.account(source)?.clusters.clone()
     }
 
