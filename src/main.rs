@@ -24,7 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: do_cluster_access::args::RunArgs) -> Result<(), (u8, String)> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread: the work is waiting for others. More would cost memory (an arena each) and switches.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| (1, error.to_string()))?;
