@@ -28,7 +28,8 @@ use tracing::debug;
 use crate::credential::{Authentication, Credential};
 
 pub use service::{
-    ResponseBody, TargetError, TargetRequest, TargetService, boxed_service, production_service,
+    ResponseBody, Session, TargetError, TargetRequest, TargetService, boxed_service,
+    production_service,
 };
 pub use tls::TlsFailure;
 pub use verdict::{Rejection, Unreachability, Verdict};
@@ -55,14 +56,39 @@ impl Verifier {
     /// Asks the credential's server once. The credential goes nowhere else: whether the server is
     /// the cluster's endpoint is to be checked before ([`Credential::check_endpoint`]).
     pub async fn review(&self, credential: &Credential) -> Verdict {
-        match timeout(Self::DEADLINE, self.exchange(credential)).await {
+        self.review_within(credential, Session::default()).await
+    }
+
+    /// Asks about two credentials, which usually are for one cluster: then the second question takes the
+    /// connection of the first, and is spared where there was none.
+    pub async fn review_both(&self, one: &Credential, two: &Credential) -> (Verdict, Verdict) {
+        if !can_share_session(one, two) {
+            return futures::join!(self.review(one), self.review(two));
+        }
+        let session = Session::default();
+        let first = self.review_within(one, session.clone()).await;
+        let second = match &first {
+            Verdict::Unreachable(Unreachability::Timeout | Unreachability::Connect) => {
+                first.clone()
+            }
+            _ => match self.review_within(two, session).await {
+                // The server may have closed the connection in between.
+                Verdict::Unreachable(Unreachability::Connection) => self.review(two).await,
+                second => second,
+            },
+        };
+        (first, second)
+    }
+
+    async fn review_within(&self, credential: &Credential, session: Session) -> Verdict {
+        match timeout(Self::DEADLINE, self.exchange(credential, session)).await {
             Ok(verdict) => verdict,
             Err(_) => Verdict::Unreachable(Unreachability::Timeout),
         }
     }
 
-    async fn exchange(&self, credential: &Credential) -> Verdict {
-        let request = match request(credential) {
+    async fn exchange(&self, credential: &Credential, session: Session) -> Verdict {
+        let request = match request(credential, session) {
             Ok(request) => request,
             Err(error) => {
                 debug!(%error, "no review could be built");
@@ -88,7 +114,17 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn request(credential: &Credential) -> Result<TargetRequest, http::Error> {
+/// Whether both are tokens for the same server under the same authority.
+fn can_share_session(one: &Credential, two: &Credential) -> bool {
+    let is_token =
+        |credential: &Credential| matches!(credential.authentication(), Authentication::Token(_));
+    one.server() == two.server()
+        && one.certificate_authority_pem() == two.certificate_authority_pem()
+        && is_token(one)
+        && is_token(two)
+}
+
+fn request(credential: &Credential, session: Session) -> Result<TargetRequest, http::Error> {
     const PATH: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     const REVIEW: &str = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
     let mut request = Request::post(format!(
@@ -106,6 +142,7 @@ fn request(credential: &Credential) -> Result<TargetRequest, http::Error> {
         certificate_authority_pem: credential.certificate_authority_pem().to_owned(),
         authentication: credential.authentication().clone(),
         request: request.body(Full::from(REVIEW))?,
+        session,
     })
 }
 

@@ -119,7 +119,7 @@ async fn ask_about_both(
     let verifier = &context.verifier;
     match other.filter(|other| *other != credential) {
         Some(other) => {
-            let (one, two) = futures::join!(verifier.review(credential), verifier.review(other));
+            let (one, two) = verifier.review_both(credential, other).await;
             one.or_worse(two)
         }
         None => verifier.review(credential).await,

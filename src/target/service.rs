@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
@@ -32,7 +33,14 @@ pub struct TargetRequest {
     pub authentication: Authentication,
     /// To an absolute https URL.
     pub request: Request<Full<Bytes>>,
+    /// Requests that may share a connection.
+    pub session: Session,
 }
+
+/// Requests to one cluster, with one authority to trust and without client certificates: they may go over
+/// one connection. Clones are the same session.
+#[derive(Clone, Default)]
+pub struct Session(pub(super) Arc<OnceLock<reqwest::Client>>);
 
 /// Why there is no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -73,18 +81,23 @@ where
     }))
 }
 
-/// The door to real clusters: a connection of its own for every request, so that nothing of one
-/// cluster's trust or identity can serve another.
+/// The door to real clusters: a client of its own for every session, so that nothing of one cluster's trust
+/// or identity can serve another.
 #[must_use]
 pub fn production_service() -> TargetService {
     boxed_service(service_fn(send))
 }
 
 async fn send(target: TargetRequest) -> Result<Response<reqwest::Body>, TargetError> {
-    let client = client(&target).map_err(|error| {
-        log(&error);
-        TlsFailure::UnusableCertificates
-    })?;
+    let client = if let Some(client) = target.session.0.get() {
+        client.clone()
+    } else {
+        let client = client(&target).map_err(|error| {
+            log(&error);
+            TlsFailure::UnusableCertificates
+        })?;
+        target.session.0.get_or_init(|| client).clone()
+    };
     let has_identity = target.authentication.token().is_none();
     let failed = |error: reqwest::Error| failure(&error, has_identity);
     let request = target
@@ -107,7 +120,7 @@ fn client(target: &TargetRequest) -> reqwest::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(1)
         .tls_certs_only(reqwest::Certificate::from_pem_bundle(authority)?);
     if is_loopback(target.request.uri()) {
         builder = builder.no_proxy();

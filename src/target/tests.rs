@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::header::{HOST, LOCATION};
 use rustls::RootCertStore;
@@ -505,4 +505,94 @@ async fn a_review_can_run_on_any_thread() {
         verdict(&server, token()).await
     });
     assert_eq!(verdict.await.unwrap(), accepted());
+}
+
+/// A verifier that notes the session of every request, and answers each with `answer`.
+fn noting(answer: Result<StatusCode, TargetError>) -> (Verifier, Arc<Mutex<Vec<Session>>>) {
+    let sessions = Arc::new(Mutex::new(Vec::new()));
+    let noted = sessions.clone();
+    let service = service_fn(move |target: TargetRequest| {
+        noted.lock().unwrap().push(target.session);
+        let body = Full::<Bytes>::from(review("admin@example.com", &[]));
+        let respond = |status| Response::builder().status(status).body(body).unwrap();
+        std::future::ready(answer.map(respond))
+    });
+    (Verifier::new(boxed_service(service)), sessions)
+}
+
+fn same(one: &Session, two: &Session) -> bool {
+    Arc::ptr_eq(&one.0, &two.0)
+}
+
+#[tokio::test]
+async fn two_tokens_for_one_cluster_are_asked_about_in_one_session_and_anything_else_in_two() {
+    let url = "https://cluster.example";
+    let of = |url: &str, authority: &str, authentication| {
+        Credential::new(url.to_owned(), authority.to_owned(), authentication).unwrap()
+    };
+    let authority = AUTHORITY.pem();
+    let credential = of(url, &authority, token());
+    let other = || Authentication::Token("another-token".into());
+    let another_authority = Authority::new("another").pem();
+    for (second, shares) in [
+        (of(url, &authority, other()), true),
+        (of("https://other.example", &authority, other()), false),
+        (of(url, &another_authority, other()), false),
+    ] {
+        let (verifier, sessions) = noting(Ok(StatusCode::CREATED));
+        let (one, two) = verifier.review_both(&credential, &second).await;
+        assert!(matches!(one, Verdict::Accepted { .. }) && one == two);
+        let sessions = sessions.lock().unwrap();
+        let [first, second] = sessions.as_slice() else {
+            panic!("two requests")
+        };
+        assert_eq!(same(first, second), shares);
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_reached_is_not_asked_a_second_time_at_once() {
+    let url = "https://cluster.example".to_owned();
+    let of = |token: &str| {
+        let authentication = Authentication::Token(token.into());
+        Credential::new(url.clone(), AUTHORITY.pem(), authentication).unwrap()
+    };
+    for (why, asked) in [
+        (Unreachability::Connect, 1),
+        (Unreachability::Timeout, 1),
+        (Unreachability::Tls, 2),
+        // The second time in a session of its own: the connection may have been closed in between.
+        (Unreachability::Connection, 3),
+    ] {
+        let (verifier, sessions) = noting(Err(TargetError::Unreachable(why)));
+        let verdicts = verifier
+            .review_both(&of("one-token"), &of("two-token"))
+            .await;
+        let unreachable = Verdict::Unreachable(why);
+        assert_eq!(verdicts, (unreachable.clone(), unreachable));
+        let sessions = sessions.lock().unwrap();
+        assert_eq!(sessions.len(), asked, "{why:?}");
+        assert!(asked < 3 || !same(&sessions[0], &sessions[2]));
+    }
+}
+
+#[tokio::test]
+async fn both_tokens_are_really_sent_each_with_its_own() {
+    let server = tls(&server_identity(), None, admin()).await;
+    let one = credential(&server, &AUTHORITY.pem(), token());
+    let two = credential(
+        &server,
+        &AUTHORITY.pem(),
+        Authentication::Token("another-token".into()),
+    );
+    let verdicts = Verifier::new(production_service())
+        .review_both(&one, &two)
+        .await;
+    assert_eq!(verdicts, (accepted(), accepted()));
+    let requests = server.requests();
+    let sent: Vec<bool> = [TOKEN, "another-token"]
+        .iter()
+        .map(|token| requests.iter().any(|request| request.contains(*token)))
+        .collect();
+    assert_eq!(sent, [true, true]);
 }
