@@ -67,13 +67,12 @@ pub(super) async fn report(
         .apply_account_status(&account, &status)
         .await
     {
-        Ok(mut written) => {
+        Ok(written) => {
             info!(
                 account = name,
                 reason = reason.as_str(),
                 "the DOAccount was checked"
             );
-            super::watch::strip(&mut written.metadata);
             let key = ObjectKey::new("", name);
             context.caches().accounts.observe(&key, written);
             None

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::outage::Outage;
+use super::watched::Watched;
 use crate::api::{DOAccount, DOAccountStatus, DOClusterAccess, DOClusterAccessStatus};
 use crate::outputs::{DesiredSecret, FIELD_MANAGER, FoundMetadata, FoundSecret};
 
@@ -88,6 +89,14 @@ pub struct Kubernetes {
     client: Client,
     /// Whether the API server answers.
     pub(super) outage: Outage,
+}
+
+/// The object in an answer to a write of ours.
+fn decoded<K>(written: Watched<K>) -> Result<K, ApiError> {
+    written.0.map_err(|undecodable| ApiError {
+        kind: ApiErrorKind::Unavailable,
+        message: undecodable.error,
+    })
 }
 
 /// Whether a failure may be the API server's, and not that of one request: no answer, or 5xx.
@@ -232,7 +241,8 @@ impl Kubernetes {
         let metadata = &access.metadata;
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
         let name = metadata.name.as_deref().unwrap_or_default();
-        let accesses: Api<DOClusterAccess> = Api::namespaced(self.client.clone(), namespace);
+        let accesses: Api<Watched<DOClusterAccess>> =
+            Api::namespaced(self.client.clone(), namespace);
         let body = json!({
             "apiVersion": "doclusteraccess.dev/v1alpha1",
             "kind": "DOClusterAccess",
@@ -246,6 +256,7 @@ impl Kubernetes {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.within_deadline(accesses.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
             .await
+            .and_then(decoded)
     }
 
     /// Writes the whole status of this version of the account.
@@ -258,7 +269,7 @@ impl Kubernetes {
         status: &DOAccountStatus,
     ) -> Result<DOAccount, ApiError> {
         let name = account.metadata.name.as_deref().unwrap_or_default();
-        let accounts: Api<DOAccount> = Api::all(self.client.clone());
+        let accounts: Api<Watched<DOAccount>> = Api::all(self.client.clone());
         let body = json!({
             "apiVersion": "doclusteraccess.dev/v1alpha1",
             "kind": "DOAccount",
@@ -268,6 +279,7 @@ impl Kubernetes {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.within_deadline(accounts.patch_status(name, &parameters, &Patch::Apply::<Value>(body)))
             .await
+            .and_then(decoded)
     }
 
     /// Whether the API server answers: the probe of an outage. It asks for a Secret that nobody has, as
@@ -317,10 +329,14 @@ impl Kubernetes {
     /// As for any write.
     pub async fn create_event(&self, event: &Event) -> Result<(), ApiError> {
         let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
-        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        self.within_deadline(events.create(&PostParams::default(), event))
+        let body = serde_json::to_vec(event).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(Event::url_path(&(), Some(namespace)))
+            .create(&PostParams::default(), body)
+            .map_err(kube::Error::BuildRequest)?;
+        // What it answers is the event again.
+        self.within_deadline(self.client.request_text(request))
             .await
-            .map(|_| ())
+            .map(drop)
     }
 }
 

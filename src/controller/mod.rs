@@ -31,6 +31,7 @@ mod tend;
 mod tokens;
 mod verify;
 mod watch;
+pub(crate) mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -313,8 +313,7 @@ pub(super) fn status_retry(error: &ApiError, now: EpochSeconds) -> Option<EpochS
 
 /// The answer to our own write is what the watch will tell in a moment: knowing it now saves a run.
 /// It may hold more than our write, though: then the run is needed.
-fn take_over(context: &Context, subject: &Subject, mut written: DOClusterAccess) {
-    super::watch::strip(&mut written.metadata);
+fn take_over(context: &Context, subject: &Subject, written: DOClusterAccess) {
     let changed = written.spec != subject.access.spec
         || written.metadata.annotations != subject.access.metadata.annotations
         || written.metadata.deletion_timestamp != subject.access.metadata.deletion_timestamp;

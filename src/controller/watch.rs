@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use futures::stream::{Stream, StreamExt, select_all};
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
@@ -20,6 +19,7 @@ use tracing::{debug, warn};
 
 use super::context::Context;
 use super::key::{Key, ObjectKey, TokenSource};
+use super::watched::Watched;
 use crate::api::{DOAccount, DOClusterAccess};
 use crate::outputs::{FoundMetadata, MANAGED_SELECTOR};
 
@@ -33,9 +33,9 @@ pub(super) struct Told {
 }
 
 enum What {
-    Access(Box<Event<DeserializeGuard<DOClusterAccess>>>),
+    Access(Box<Event<Watched<DOClusterAccess>>>),
     Secret(Box<Event<PartialObjectMeta<Secret>>>),
-    Account(Box<Event<DeserializeGuard<DOAccount>>>),
+    Account(Box<Event<Watched<DOAccount>>>),
     /// DOAccounts are not served: we may not see them, or nobody knows the kind.
     NoAccounts,
     Trouble,
@@ -125,7 +125,7 @@ impl Watches {
     }
 }
 
-fn watch_accesses(scope: usize, api: Api<DeserializeGuard<DOClusterAccess>>) -> ToldStream {
+fn watch_accesses(scope: usize, api: Api<Watched<DOClusterAccess>>) -> ToldStream {
     let config = watcher::Config::default().page_size(PAGE_SIZE);
     watcher::watcher(api, config)
         .backoff(SteadyBackoff::default())
@@ -155,7 +155,7 @@ fn watch_secrets(scope: usize, api: Api<PartialObjectMeta<Secret>>) -> ToldStrea
         .boxed()
 }
 
-fn watch_accounts(api: Api<DeserializeGuard<DOAccount>>) -> ToldStream {
+fn watch_accounts(api: Api<Watched<DOAccount>>) -> ToldStream {
     let config = watcher::Config::default().page_size(PAGE_SIZE);
     let forbidden = Arc::new(AtomicBool::new(false));
     let backoff = AccountBackoff {
@@ -273,19 +273,11 @@ impl Backoff for AccountBackoff {
     fn reset(&mut self) {}
 }
 
-/// Drops what no decision needs, so that the cache stays small.
-pub(super) fn strip(metadata: &mut ObjectMeta) {
-    metadata.managed_fields = None;
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-}
-
 fn take_over_access(
     context: &Context,
     listing: &mut Listing,
     namespace: Option<&str>,
-    event: Event<DeserializeGuard<DOClusterAccess>>,
+    event: Event<Watched<DOClusterAccess>>,
 ) -> Vec<ObjectKey> {
     match event {
         Event::Init => {
@@ -324,14 +316,11 @@ fn take_over_access(
 /// said to be: it disturbs no other.
 fn observe_access(
     context: &Context,
-    access: DeserializeGuard<DOClusterAccess>,
+    access: Watched<DOClusterAccess>,
 ) -> Option<(ObjectKey, Vec<ObjectKey>)> {
     let (key, version) = identity(&access)?;
     let (changed, mut concerned) = match access.0 {
-        Ok(mut access) => {
-            strip(&mut access.metadata);
-            context.caches().observe_access(&key, access)
-        }
+        Ok(access) => context.caches().observe_access(&key, access),
         Err(invalid) => {
             warn!(access = %key, error = %invalid.error, "an access cannot be decoded and is not served: correct it, or upgrade the operator");
             context.caches().remove_access(&key, &version)
@@ -353,7 +342,7 @@ fn identity(object: &impl Resource) -> Option<(ObjectKey, String)> {
 fn take_over_account(
     context: &Context,
     listing: &mut Listing,
-    event: Event<DeserializeGuard<DOAccount>>,
+    event: Event<Watched<DOAccount>>,
 ) -> Vec<Key> {
     match event {
         Event::Init => {
@@ -388,13 +377,9 @@ fn take_over_account(
 }
 
 /// Takes over an account. One that cannot be decoded allows nothing.
-fn observe_account(
-    context: &Context,
-    key: &ObjectKey,
-    account: DeserializeGuard<DOAccount>,
-) -> Vec<Key> {
+fn observe_account(context: &Context, key: &ObjectKey, account: Watched<DOAccount>) -> Vec<Key> {
     let version = account.resource_version().unwrap_or_default();
-    let mut account = match account.0 {
+    let account = match account.0 {
         Ok(account) => account,
         Err(invalid) => {
             warn!(account = %key.name, error = %invalid.error, "a DOAccount cannot be decoded and is not served: correct it, or upgrade the operator");
@@ -402,7 +387,6 @@ fn observe_account(
             return account_gone(context, &key.name);
         }
     };
-    strip(&mut account.metadata);
     let mut caches = context.caches();
     let before = caches.accounts.get(key);
     let same = |before: &DOAccount| {

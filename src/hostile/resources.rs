@@ -1,12 +1,13 @@
 //! `DOClusterAccess` and `DOAccount` as an API server could tell of them.
 
 use kube::Resource;
-use kube::core::{DeserializeGuard, ObjectList, WatchEvent};
+use kube::core::{ObjectList, WatchEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::{DOAccount, DOClusterAccess};
+use crate::controller::watched::{Parts, Watched};
 use crate::outputs::{Placement, issue_hash, same_cluster_reference};
 use crate::redaction::Redaction;
 use crate::rotation::{
@@ -42,7 +43,7 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
 /// metadata, which an API server always checks, has to be sound.
 fn disturbs_nobody<K>(object: &Value, sound_spec: &Value) -> Option<K>
 where
-    K: Resource<DynamicType = ()> + DeserializeOwned + Serialize + Clone + PartialEq,
+    K: Parts + DeserializeOwned + Serialize + Clone + PartialEq,
 {
     let with = |name: &str, mut object: Value| {
         let fields = object.as_object_mut()?;
@@ -61,7 +62,7 @@ where
         "items": [sound("one"), hostile, sound("two")],
     });
     // As bytes: that is how they come.
-    let list: ObjectList<DeserializeGuard<K>> =
+    let list: ObjectList<Watched<K>> =
         serde_json::from_str(&list.to_string()).expect("a list is read whatever is in it");
     let [one, guarded, two] = list.items.try_into().ok().expect("three");
     let sound = serde_json::from_value::<K>(sound("one")?).expect("sound");
@@ -70,7 +71,7 @@ where
     assert_eq!(guarded.meta().resource_version.as_deref(), Some("7"));
 
     let event = json!({"type": "MODIFIED", "object": hostile}).to_string();
-    let event: WatchEvent<DeserializeGuard<K>> =
+    let event: WatchEvent<Watched<K>> =
         serde_json::from_str(&event).expect("an event is read whatever is in it");
     assert!(matches!(event, WatchEvent::Modified(told) if told.0.is_ok() == guarded.0.is_ok()));
     match guarded.0 {
