@@ -16,13 +16,14 @@ include testbed/documentation.mk
 include testbed/bench.mk
 include simulation/simulation.mk
 include fuzz/fuzz.mk
+include packaging/image.mk
 
 .PHONY: help test test-rust test-crash-plans test-clients lint lint-rust lint-dependencies generate check-generated
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
 
-test: test-rust simulate storms test-go test-clients chart ## every test; the demo is the last of them
+test: test-rust simulate storms test-go test-clients chart $(if $(filter Linux,$(shell uname)),test-image) ## every test; the demo is the last of them
 	@ONCE=1 $(MAKE) --no-print-directory demo
 
 test-rust: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm .tools/crds need-cargo ## the tests in Rust, on a real API server

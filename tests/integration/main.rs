@@ -33,6 +33,7 @@ mod crash_plans;
 mod documentation;
 mod foreign_edits;
 mod formats;
+mod image;
 mod issue;
 mod leadership;
 mod many_outputs;

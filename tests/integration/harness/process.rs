@@ -61,17 +61,21 @@ impl OperatorProcess {
 
     /// The same on another route, without waiting for anything.
     pub(crate) fn spawn(stage: &Stage, route: &Route, arguments: &[&str]) -> Self {
-        let mut child = program()
+        let mut command = program();
+        command
             .arg("run")
             .args(["--digitalocean-api-url", &route.digitalocean_url])
             .args(["--operator-namespace", &stage.namespace])
             .args(["--admin-address", "127.0.0.1:0"])
             .args(arguments)
             .env("KUBECONFIG", &route.kubeconfig)
-            .env("HOSTNAME", "operator")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .env("HOSTNAME", "operator");
+        Self::from_command(command)
+    }
+
+    /// Whatever runs an operator whose admin server is on a free port of 127.0.0.1.
+    pub(crate) fn from_command(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::default();
         let collecting = tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&log)));
         Self {
@@ -80,6 +84,11 @@ impl OperatorProcess {
             log,
             collecting,
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Waits until it serves `/livez`.
@@ -164,7 +173,7 @@ impl OperatorProcess {
     }
 
     async fn signal(&self, signal: &str) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill")
             .args([&format!("-{signal}"), &id])
             .status()
