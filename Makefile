@@ -17,6 +17,7 @@ include testbed/bench.mk
 include simulation/simulation.mk
 include fuzz/fuzz.mk
 include packaging/image.mk
+include packaging/release.mk
 
 .PHONY: help test test-rust test-crash-plans test-clients lint lint-rust lint-dependencies generate check-generated
 
@@ -33,7 +34,7 @@ test-crash-plans: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm nee
 	cargo build --release --locked
 	DO_CLUSTER_ACCESS_BINARY="$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/do-cluster-access" cargo test --locked --test integration crash_plans
 
-lint: lint-rust lint-go lint-dependencies ## formats, lints, licences and sources of dependencies
+lint: lint-rust lint-go lint-dependencies lint-packaging ## formats, lints, licences and sources of dependencies, workflows
 
 lint-rust: need-cargo ## rustfmt and clippy
 	cargo fmt --all --check

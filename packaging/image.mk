@@ -1,4 +1,4 @@
-# The image and what else a release consists of. Included by the Makefile, beside testbed/tools.mk; paths are relative
+# The image. Included by the Makefile, beside testbed/tools.mk; paths are relative
 # to the root.
 
 IMAGE := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/image
