@@ -9,19 +9,25 @@ mod links;
 mod manifests;
 mod markdown;
 mod outcome;
+mod quick_start;
 mod reader;
 mod references;
+mod troubleshooting;
 
 use std::collections::BTreeSet;
 
 use do_cluster_access_testbed::control_plane::Options;
-use kube::api::PatchParams;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::{DeleteParams, PatchParams};
+use kube::runtime::wait::await_condition;
 use serde_json::json;
+use tokio::time::timeout;
 
 use self::manifests::{Manifest, Resources};
 use self::markdown::Page;
 use self::reader::Reader;
-use crate::harness::{OperatorProcess, Rights, Stage, World, unavailable};
+use crate::harness::{OperatorProcess, PATIENCE, Rights, Stage, World, unavailable};
 
 /// Every page of the documentation, and every example file.
 struct Documentation {
@@ -142,6 +148,70 @@ async fn every_manifest_in_the_documentation_works() {
     assert!(kinds.len() >= 20, "{kinds:#?}");
     assert!(adopted >= 1, "the recipe for Argo CD adopts a Secret");
     assert!(references >= 20, "{references} references to Secrets");
+}
+
+/// The pages whose commands a newcomer types.
+const PAGES_TO_FOLLOW: [&str; 2] = ["README.md", "docs/quick-start.md"];
+
+#[test]
+fn every_command_of_the_quick_start_is_run_or_says_what_it_needs() {
+    let pages = markdown::pages();
+    let pages = pages
+        .iter()
+        .filter(|page| PAGES_TO_FOLLOW.contains(&page.path.as_str()));
+    let faults: Vec<String> = pages.flat_map(quick_start::faults).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[tokio::test]
+async fn the_readme_can_be_followed() {
+    let Some((run, compared)) = follow("README.md").await else {
+        return;
+    };
+    assert!(run >= 3 && compared >= 1, "{run} run, {compared} compared");
+}
+
+#[tokio::test]
+async fn the_quick_start_can_be_followed() {
+    let Some((run, compared)) = follow("docs/quick-start.md").await else {
+        return;
+    };
+    assert!(run >= 9 && compared >= 3, "{run} run, {compared} compared");
+}
+
+/// Types all that a page says, where nothing is installed yet. Returns how many blocks of commands there were, and how
+/// many outputs.
+async fn follow(path: &str) -> Option<(usize, usize)> {
+    if unavailable() {
+        return None;
+    }
+    let world = World::start(Options::default()).await;
+    let stage = Stage::on(&world).await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(stage.client.clone());
+    for name in [
+        "doclusteraccesses.doclusteraccess.dev",
+        "doaccounts.doclusteraccess.dev",
+    ] {
+        definitions
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+        let gone = await_condition(definitions.clone(), name, |found: Option<&_>| {
+            found.is_none()
+        });
+        timeout(PATIENCE, gone).await.unwrap().unwrap();
+    }
+    stage.add_cluster(stage.cluster("prod-cluster-01"));
+    let pages = markdown::pages();
+    let page = pages.iter().find(|page| page.path == path).unwrap();
+    Some(quick_start::follow(page, &world, &stage).await)
+}
+
+#[test]
+fn troubleshooting_has_an_entry_for_every_reason() {
+    let pages = markdown::pages();
+    let faults = troubleshooting::faults(&pages);
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 /// A kind whose schema takes anything would let every mistake pass.
