@@ -13,6 +13,7 @@ include testbed/demo.mk
 include testbed/clients.mk
 include testbed/consumers.mk
 include testbed/documentation.mk
+include testbed/prometheus.mk
 include testbed/bench.mk
 include simulation/simulation.mk
 include fuzz/fuzz.mk
