@@ -6,7 +6,7 @@ use std::time::Duration;
 use do_cluster_access::controller::lease::{Candidate, Timing};
 use do_cluster_access::controller::{Controller, Ended, Settings};
 use do_cluster_access::digitalocean::RequestLimits;
-use do_cluster_access::metrics::Metrics;
+use do_cluster_access::metrics::{Format, Metrics};
 use do_cluster_access::process::operate;
 use do_cluster_access::redaction::Redaction;
 use tokio::sync::{Notify, watch};
@@ -180,7 +180,7 @@ struct Scraped(Arc<Metrics>);
 impl Drop for Scraped {
     fn drop(&mut self) {
         if tracing::enabled!(target: "metrics", tracing::Level::TRACE) {
-            tracing::trace!(target: "metrics", text = ?self.0.encode());
+            tracing::trace!(target: "metrics", text = ?self.0.encode(Format::OpenMetrics));
         }
     }
 }

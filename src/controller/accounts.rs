@@ -57,7 +57,8 @@ pub(super) async fn report(
     now: EpochSeconds,
 ) -> Option<EpochSeconds> {
     let account = context.caches().account(name)?;
-    let reason = verdict(context, &TokenSource::Account(name.into()))?;
+    let source = TokenSource::Account(name.into());
+    let reason = context.tokens().verdict(&source)?;
     let status = status(&account, reason, now);
     if account.status.as_ref() == Some(&status) {
         return None;
@@ -78,21 +79,6 @@ pub(super) async fn report(
             None
         }
         Err(error) => super::report::status_retry(&error, now),
-    }
-}
-
-/// What is known of the token; `None` while that is being found out.
-fn verdict(context: &Context, source: &TokenSource) -> Option<Reason> {
-    let mut tokens = context.tokens();
-    let held = tokens.source_mut(source)?.held.as_ref()?;
-    if let Err(reason) = held {
-        return Some(*reason);
-    }
-    let account = tokens.account(source)?;
-    match account.gate.closed() {
-        Some(_) if account.gate.is_suspected() => None,
-        Some((reason, _)) => Some(reason),
-        None => account.clusters.as_ref().map(|_| Reason::Usable),
     }
 }
 

@@ -129,6 +129,12 @@ impl Tokens {
         }
     }
 
+    /// DigitalOcean's limits on each of them.
+    #[must_use]
+    pub fn limits(&self) -> RequestLimits {
+        self.limits
+    }
+
     /// Puts right what was noted by a clock that has been set back since: nothing was noted later than
     /// `now`, and a token that does not work is asked about at once.
     pub fn forget_the_future(&mut self, now: EpochSeconds) {
@@ -316,11 +322,24 @@ impl Tokens {
             .unwrap_or_default()
     }
 
-    /// Every account in use, with a source that holds its token: for metrics.
-    pub fn accounts(&self) -> impl Iterator<Item = (&TokenSource, &Account)> {
-        self.sources
-            .keys()
-            .filter_map(|source| Some((source, self.account(source)?)))
+    /// Every source in use.
+    pub fn sources(&self) -> impl Iterator<Item = &TokenSource> {
+        self.sources.keys()
+    }
+
+    /// Whether DigitalOcean serves the token of `source` ([`Reason::Usable`]), or why not; `None` while that is
+    /// being found out.
+    #[must_use]
+    pub fn verdict(&self, source: &TokenSource) -> Option<Reason> {
+        if let Err(reason) = self.sources.get(source)?.held.as_ref()? {
+            return Some(*reason);
+        }
+        let account = self.account(source)?;
+        match account.gate.closed() {
+            Some(_) if account.gate.is_suspected() => None,
+            Some((reason, _)) => Some(reason),
+            None => account.clusters.as_ref().map(|_| Reason::Usable),
+        }
     }
 
     fn forget_unused_accounts(&mut self) {

@@ -214,6 +214,16 @@ pub enum IssueReason {
 }
 
 impl IssueReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::First,
+        Self::Renewal,
+        Self::SpecChanged,
+        Self::Forced,
+        Self::Lost,
+        Self::Rejected,
+    ];
+
     /// As spelled in metrics and events.
     #[must_use]
     pub fn as_str(self) -> &'static str {

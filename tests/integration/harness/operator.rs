@@ -8,7 +8,7 @@ use do_cluster_access::clock::Clock;
 use do_cluster_access::controller::lease::Leadership;
 use do_cluster_access::controller::{Controller, Doors, Ended, Settings};
 use do_cluster_access::digitalocean::{self, RequestLimits};
-use do_cluster_access::metrics::Metrics;
+use do_cluster_access::metrics::{Format, Metrics};
 use do_cluster_access::redaction::Redaction;
 use do_cluster_access::target::{self, Verifier};
 use do_cluster_access_testbed::control_plane::client_of;
@@ -95,7 +95,7 @@ impl Operator {
 
     /// The sample of that series, written as in the text format: `name{label="value"}`.
     pub(crate) fn metric(&self, series: &str) -> Option<String> {
-        let text = self.metrics.encode().unwrap();
+        let text = self.metrics.encode(Format::Prometheus).unwrap();
         text.lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
             .map(str::to_owned)
