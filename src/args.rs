@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+/// The environment variable for the namespaces to watch.
+const WATCH_NAMESPACE: &str = "WATCH_NAMESPACE";
 
 /// What is logged unless told otherwise. The libraries would tell of each failure a second time, in words
 /// that say less.
@@ -15,6 +18,29 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line and the environment of this process. Ends the process where they make no sense, or
+    /// ask for help.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let everywhere = std::env::var_os(WATCH_NAMESPACE).is_some_and(|value| value.is_empty());
+        let matches = command(everywhere).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The command line. `WATCH_NAMESPACE` with nothing in it means `everywhere`, as for operators in general; a flag with
+/// nothing in it is a mistake.
+fn command(everywhere: bool) -> clap::Command {
+    let command = Cli::command();
+    if !everywhere {
+        return command;
+    }
+    command.mut_subcommand("run", |run| {
+        run.mut_arg("watch_namespaces", |argument| argument.env(None::<&str>))
+    })
 }
 
 /// What to do.
@@ -59,7 +85,7 @@ pub struct RunArgs {
     /// Namespace to watch; repeat for several, leave out for all
     #[arg(
         long = "watch-namespace",
-        env = "WATCH_NAMESPACE",
+        env = WATCH_NAMESPACE,
         value_delimiter = ',',
         value_parser = namespace,
         value_name = "NAMESPACE"
@@ -73,6 +99,10 @@ pub struct RunArgs {
     /// Work only while holding the lease, so that several replicas can run
     #[arg(long, env = "DO_CLUSTER_ACCESS_LEADER_ELECT", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOL")]
     pub leader_elect: bool,
+
+    /// Name of that lease, in the operator's namespace: those that share it are replicas of one operator
+    #[arg(long, env = "DO_CLUSTER_ACCESS_LEASE_NAME", default_value = "do-cluster-access", value_parser = lease, value_name = "NAME")]
+    pub lease_name: String,
 
     /// Where /livez, /readyz and /metrics are served
     #[arg(
@@ -97,17 +127,26 @@ pub struct RunArgs {
     pub log_filter: String,
 }
 
-/// The name of a namespace: a DNS label.
+/// The name of a namespace.
 fn namespace(name: &str) -> Result<String, String> {
+    let why = "a namespace has 1 to 63 lower-case letters, digits and hyphens";
+    label(name).ok_or_else(|| why.to_string())
+}
+
+/// The name of a lease: that of a release of the chart, at the most.
+fn lease(name: &str) -> Result<String, String> {
+    let why = "the name of the lease has 1 to 63 lower-case letters, digits and hyphens";
+    label(name).ok_or_else(|| why.to_string())
+}
+
+/// A DNS label.
+fn label(name: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = [name.bytes().next(), name.bytes().next_back()];
     let is_label = name.len() <= 63
         && ends.iter().all(|end| end.is_some_and(allowed))
         && name.bytes().all(|byte| allowed(byte) || byte == b'-');
-    let why = "a namespace has 1 to 63 lower-case letters, digits and hyphens";
-    is_label
-        .then(|| name.to_string())
-        .ok_or_else(|| why.to_string())
+    is_label.then(|| name.to_string())
 }
 
 /// Form of the log.
@@ -121,8 +160,6 @@ pub enum LogFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn run(arguments: &[&str]) -> RunArgs {
@@ -169,6 +206,27 @@ mod tests {
             assert!(Cli::try_parse_from(line).is_err(), "{name:?}");
         }
         assert_eq!(run(&["--operator-namespace=a-1"]).operator_namespace, "a-1");
+    }
+
+    #[test]
+    fn an_empty_watch_namespace_variable_means_all_of_them() {
+        for everywhere in [false, true] {
+            let command = command(everywhere);
+            let run = command.find_subcommand("run").unwrap();
+            let mut arguments = run.get_arguments();
+            let watched = arguments.find(|argument| argument.get_id() == "watch_namespaces");
+            assert_eq!(watched.unwrap().get_env().is_none(), everywhere);
+            let line = ["do-cluster-access", "run", "--watch-namespace="];
+            assert!(command.try_get_matches_from(line).is_err());
+        }
+    }
+
+    #[test]
+    fn the_lease_has_the_name_of_the_operator_unless_another_is_given() {
+        assert_eq!(run(&[]).lease_name, "do-cluster-access");
+        assert_eq!(run(&["--lease-name=team-a"]).lease_name, "team-a");
+        let line = ["do-cluster-access", "run", "--lease-name=Team"];
+        assert!(Cli::try_parse_from(line).is_err());
     }
 
     #[test]

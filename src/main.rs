@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use do_cluster_access::api::custom_resource_definitions;
 use do_cluster_access::args::{Cli, Command};
 use do_cluster_access::process;
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let outcome = match Cli::of_process().command {
         Command::Crd => print_definitions().map_err(|error| (1, error.to_string())),
         Command::Run(arguments) => run(*arguments),
     };

@@ -23,8 +23,6 @@ use crate::redaction::Redaction;
 use crate::target::{self, Verifier};
 use crate::telemetry;
 
-/// Name of the lease that elects the leader.
-const LEASE: &str = "do-cluster-access";
 /// How long the API server may take to answer at the start.
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the lease may take to be given up at the end.
@@ -102,8 +100,8 @@ pub async fn run(arguments: RunArgs) -> Result<(), Failure> {
     metrics.collect_from(controller.context());
     serve_admin(&arguments, &controller, &metrics, &clock).await?;
     let candidate = arguments.leader_elect.then(|| {
-        let namespace = &arguments.operator_namespace;
-        Candidate::new(leases, namespace, LEASE, identity, clock)
+        let (namespace, name) = (&arguments.operator_namespace, &arguments.lease_name);
+        Candidate::new(leases, namespace, name, identity, clock)
     });
     let outcome = operate(controller, candidate, metrics, stop).await;
     match outcome {
