@@ -1,9 +1,10 @@
 # The Helm chart, its checks, and deploy/ which is generated from it. Included by the Makefile at the root, beside
-# testbed/tools.mk, which has the rules for .tools/bin/helm and .tools/bin/kubeconform.
+# testbed/tools.mk, which has the rules for the programs in .tools/bin.
 
 CHART := charts/do-cluster-access
 CHART_HELM := .tools/bin/helm
 CHART_KUBECONFORM := .tools/bin/kubeconform
+CHART_KUBECTL := .tools/bin/kubectl
 CHART_PYTHON := .tools/charts-venv
 CHART_SCHEMAS := .tools/schemas
 CHART_RENDERED := .tools/rendered
@@ -15,11 +16,11 @@ CHART_CONFORMS := $(CHART_KUBECONFORM) -strict -summary \
 
 .PHONY: chart generate-deploy
 
-chart: $(CHART_HELM) $(CHART_KUBECONFORM) $(CHART_PYTHON)/.installed $(CHART_SCHEMAS)/.converted ## check the Helm chart and what is generated from it
+chart: $(CHART_HELM) $(CHART_KUBECONFORM) $(CHART_KUBECTL) $(CHART_PYTHON)/.installed $(CHART_SCHEMAS)/.converted ## check the Helm chart and what is generated from it
 	@$(CHART_PYTHON)/bin/yamllint --strict --config-file .yamllint.yaml charts deploy
 	@mkdir -p $(CHART_RENDERED)
 	$(foreach combination,$(CHART_COMBINATIONS),$(call chart-check,$(combination)))
-	@PYTHONDONTWRITEBYTECODE=1 HELM=$(CHART_HELM) KUBECONFORM=$(CHART_KUBECONFORM) SCHEMAS=$(CHART_SCHEMAS) \
+	@PYTHONDONTWRITEBYTECODE=1 HELM=$(CHART_HELM) KUBECONFORM=$(CHART_KUBECONFORM) KUBECTL=$(CHART_KUBECTL) SCHEMAS=$(CHART_SCHEMAS) \
 		$(CHART_PYTHON)/bin/python -m pytest -q -p no:cacheprovider charts/tests
 	@echo 'deploy/install.yaml'
 	$(call chart-deploy,$(CHART_RENDERED)/deploy)
@@ -28,10 +29,11 @@ chart: $(CHART_HELM) $(CHART_KUBECONFORM) $(CHART_PYTHON)/.installed $(CHART_SCH
 	@diff -u deploy/install.yaml $(CHART_RENDERED)/deploy/install.yaml || \
 		(echo 'deploy/install.yaml is not what the chart renders: run `make generate-deploy`' >&2; exit 1)
 
-generate-deploy: $(CHART_HELM) ## generate the chart's CRDs from crds/, and deploy/install.yaml from the chart
+generate-deploy: $(CHART_HELM) $(CHART_PYTHON)/.installed ## generate the chart's CRDs and README, and deploy/install.yaml from the chart
 	@rm -rf $(CHART)/files/crds
 	@mkdir -p $(CHART)/files/crds
 	@cp crds/*.yaml $(CHART)/files/crds/
+	@$(CHART_PYTHON)/bin/python charts/readme.py $(CHART)
 	$(call chart-deploy,deploy)
 
 # Lints and renders one combination of values, and validates what came of it.
@@ -65,12 +67,13 @@ $(CHART_PYTHON)/.installed: charts/requirements.txt
 	@$(CHART_PYTHON)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-# The OpenAPI document of exactly the Kubernetes version that the testbed runs.
-$(CHART_SCHEMAS)/.converted: charts/schemas.py testbed/controlplane/go.mod $(wildcard crds/*.yaml) $(CHART_PYTHON)/.installed
+# The OpenAPI document of exactly the Kubernetes version that the testbed runs, and the Prometheus operator's definitions.
+$(CHART_SCHEMAS)/.converted: charts/schemas.py testbed/controlplane/go.mod $(wildcard crds/*.yaml) .tools/crds $(CHART_PYTHON)/.installed
 	@command -v go >/dev/null || { echo "go is missing: the Kubernetes schemas come from a Go module" >&2; exit 1; }
 	@rm -rf $(CHART_SCHEMAS)
 	@echo "converting the schemas of Kubernetes and of crds/"
 	@go -C testbed/controlplane mod download k8s.io/kubernetes
-	@$(CHART_PYTHON)/bin/python charts/schemas.py --into $(CHART_SCHEMAS) --crd crds/*.yaml --openapi \
+	@$(CHART_PYTHON)/bin/python charts/schemas.py --into $(CHART_SCHEMAS) \
+		--crd crds/*.yaml .tools/crds/monitoring.coreos.com_*.yaml --openapi \
 		"$$(go -C testbed/controlplane list -m -f '{{.Dir}}' k8s.io/kubernetes)/api/openapi-spec/swagger.json"
 	@touch $@

@@ -33,10 +33,10 @@ def conforms(manifests):
     assert "Valid: 0," not in answer.stdout, "nothing was checked"
 
 
-def notes(values=None):
-    """The notes that `helm install` ends with."""
+def notes(values=None, command="install"):
+    """The notes that `helm install`, or another command, ends with."""
     answer = helm(
-        "install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client", values=values or {}
+        command, RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client", values=values or {}
     )
     assert answer.returncode == 0, answer.stderr
     return answer.stdout.partition("NOTES:\n")[2]
@@ -124,3 +124,36 @@ def test_the_notes_say_whether_accounts_are_served():
 def test_the_notes_say_when_nothing_will_be_renewed():
     assert "no credential is renewed" in notes({"replicas": 0})
     assert "no credential is renewed" not in notes()
+
+
+ACCOUNT = {
+    "create": True,
+    "token": "a-token-that-nobody-may-see",
+    "allowedNamespaces": ["team-*", "argocd"],
+    "allowedClusters": {"names": ["*"]},
+}
+
+
+def test_the_notes_lead_to_an_account_that_is_there_instead_of_a_token():
+    shown = notes({"account": ACCOUNT})
+    assert "kubectl get doaccount default" in shown
+    assert "kubectl -n argocd get doca" in shown, "the first namespace that is none of the globs"
+    assert "create secret" not in shown and "tokenSecretRef" not in shown
+    assert "accountRef" not in shown
+    assert "name: shared" in notes({"account": ACCOUNT | {"name": "shared"}})
+
+
+def test_the_notes_name_the_secret_that_has_to_hold_the_token():
+    existing = ACCOUNT | {"token": "", "existingSecret": {"name": "digitalocean", "key": "token"}}
+    assert f"in the Secret digitalocean of namespace {NAMESPACE}, under the key token" in notes({"account": existing})
+
+
+def test_the_notes_do_not_show_the_api_token():
+    assert ACCOUNT["token"] not in notes({"account": ACCOUNT})
+
+
+def test_the_notes_say_when_an_account_allows_nothing():
+    closed = ACCOUNT | {"allowedNamespaces": [], "allowedClusters": {}}
+    assert "allows no namespace" in notes({"account": closed})
+    assert "allows no cluster" in notes({"account": closed})
+    assert "allows no" not in notes({"account": ACCOUNT})

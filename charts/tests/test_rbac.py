@@ -122,6 +122,14 @@ def test_the_lease_is_the_only_one_that_the_operator_may_change(values):
     ]
 
 
+def test_two_releases_in_one_namespace_have_a_lease_each():
+    objects = render({"fullnameOverride": "other"})
+    (arguments,) = [c["args"] for c in the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]]
+    (role,) = of_kind(objects, "Role")
+    assert "--lease-name=other" in arguments
+    assert role["rules"][1]["resourceNames"] == ["other"]
+
+
 def test_without_leader_election_there_is_no_right_to_leases():
     objects = render({"leaderElection": {"enabled": False}})
     assert of_kind(objects, "Role") + of_kind(objects, "RoleBinding") == []

@@ -2,10 +2,14 @@
 
 import json
 import re
+import sys
 
 import pytest
 import yaml
-from conftest import CHART, NAMESPACE, RELEASE, helm, render, the
+from conftest import CHART, NAMESPACE, RELEASE, ROOT, helm, render, the
+
+sys.path.insert(0, str(ROOT / "charts"))
+import readme  # noqa: E402
 
 # Values whose content is a Kubernetes type of its own: documented as one, not key by key.
 WHOLE = {
@@ -19,6 +23,13 @@ WHOLE = {
     "nodeSelector",
     "affinity",
     "serviceAccount.annotations",
+    "deploymentAnnotations",
+    "metrics.service.annotations",
+    "metrics.serviceMonitor.labels",
+    "metrics.prometheusRule.labels",
+    "metrics.prometheusRule.alertLabels",
+    "metrics.dashboard.labels",
+    "metrics.dashboard.annotations",
 }
 
 REFUSED = {
@@ -45,6 +56,53 @@ REFUSED = {
     "two replicas without election": (
         {"replicas": 2, "leaderElection": {"enabled": False}},
         "Enable leader election or run one replica",
+    ),
+    "a budget that keeps a node from being drained": (
+        {"podDisruptionBudget": {"maxUnavailable": 0}},
+        "/podDisruptionBudget/maxUnavailable",
+    ),
+    "a budget of no percent": (
+        {"podDisruptionBudget": {"maxUnavailable": "0%"}},
+        "/podDisruptionBudget/maxUnavailable",
+    ),
+    "a minimum of available pods": ({"podDisruptionBudget": {"minAvailable": 1}}, "minAvailable"),
+    "no port to connect to": ({"networkPolicy": {"egressPorts": []}}, "/networkPolicy/egressPorts"),
+    "a port that does not exist": ({"networkPolicy": {"egressPorts": [70000]}}, "/networkPolicy/egressPorts/0"),
+    "a port by name": ({"metrics": {"service": {"port": "http"}}}, "/metrics/service/port"),
+    "an interval without unit": (
+        {"metrics": {"serviceMonitor": {"interval": "30"}}},
+        "/metrics/serviceMonitor/interval",
+    ),
+    "a ServiceMonitor without a Service": (
+        {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
+        "set metrics.service.enabled=true",
+    ),
+    "a volume without name": ({"extraVolumes": [{"emptyDir": {}}]}, "/extraVolumes/0"),
+    "a mount without path": ({"extraVolumeMounts": [{"name": "ca"}]}, "/extraVolumeMounts/0"),
+    "an API token with a line break": (
+        {"account": {"create": True, "token": "not-a-token\n"}},
+        "account.token holds a space or a line break",
+    ),
+    "a cluster's name among the ids": (
+        {"account": {"allowedClusters": {"ids": ["prod"]}}},
+        "/account/allowedClusters/ids/0",
+    ),
+    "a namespace that cannot be": (
+        {"account": {"allowedNamespaces": ["Team A"]}},
+        "/account/allowedNamespaces/0",
+    ),
+    "an account without a token": ({"account": {"create": True}}, "account.create needs an API token"),
+    "an account with two tokens": (
+        {"account": {"create": True, "token": "a", "existingSecret": {"name": "b"}}},
+        "keep one of them",
+    ),
+    "an account that is not created": (
+        {"account": {"allowedNamespaces": ["team-a"]}},
+        "set account.create=true",
+    ),
+    "an account that is not served": (
+        {"account": {"create": True, "token": "a"}, "watchNamespaces": ["team-a"]},
+        "needs rbac.accounts=true",
     ),
 }
 
@@ -80,6 +138,13 @@ def test_a_wrong_value_is_refused_with_its_path(bad, names):
     assert names in answer.stderr
 
 
+def test_a_refused_api_token_is_not_quoted():
+    secret = "no one may see this"
+    answer = helm("template", RELEASE, str(CHART), values={"account": {"create": True, "token": secret}})
+    assert answer.returncode != 0 and "account.token" in answer.stderr
+    assert secret not in answer.stdout + answer.stderr
+
+
 def test_the_readme_lists_every_value_with_its_default(values):
     table = (CHART / "README.md").read_text().partition("\n## Values\n")[2]
     rows = re.findall(r"^\| `([^`]+)` \| `(.*?)` \|", table, re.MULTILINE)
@@ -88,17 +153,19 @@ def test_the_readme_lists_every_value_with_its_default(values):
     assert len(rows) == len(listed), "a value is listed twice"
 
 
-def test_every_value_has_a_comment(values):
-    lines = (CHART / "values.yaml").read_text().splitlines()
-    commented = set()
-    for number, line in enumerate(lines):
-        name = re.match(r"\s*(\w+):", line)
-        above = number - 1
-        while above >= 0 and re.match(r"\s*# (?!--)", lines[above]):
-            above -= 1
-        if name and above >= 0 and lines[above].lstrip().startswith("# -- "):
-            commented.add(name.group(1))
-    assert [path for path, _ in keys(values) if path.rpartition(".")[2] not in commented] == []
+def test_the_readme_is_generated_from_the_comments_of_the_values():
+    generated = readme.table((CHART / "values.yaml").read_text())
+    assert generated in (CHART / "README.md").read_text(), "run `make generate-deploy`"
+
+
+def test_a_value_without_a_comment_is_an_error():
+    with pytest.raises(SystemExit, match="image.tag has no comment"):
+        readme.table("image:\n  # -- Its name.\n  name: a\n\n  tag: b\n")
+
+
+def test_a_comment_of_several_lines_is_one_sentence_and_documents_a_whole_object():
+    text = "# -- Labels on\n# the pods.\nlabels:\n  grafana: \"1\"\n"
+    assert readme.table(text).splitlines()[2] == "| `labels` | `{grafana: '1'}` | Labels on the pods. |"
 
 
 def test_the_schema_knows_the_values_and_no_others(values):

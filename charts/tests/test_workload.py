@@ -20,8 +20,10 @@ def test_the_defaults_render_exactly_what_the_operator_needs(defaults):
         ("CustomResourceDefinition", "doaccounts.doclusteraccess.dev"),
         ("CustomResourceDefinition", "doclusteraccesses.doclusteraccess.dev"),
         ("Deployment", RELEASE),
+        ("PodDisruptionBudget", RELEASE),
         ("Role", f"{RELEASE}-leader-election"),
         ("RoleBinding", f"{RELEASE}-leader-election"),
+        ("Service", f"{RELEASE}-metrics"),
         ("ServiceAccount", RELEASE),
     ]
 
@@ -80,8 +82,17 @@ def test_the_default_arguments_are_the_documented_ones(defaults):
         "--digitalocean-requests-per-hour=5000",
         "--workers=16",
         "--leader-elect=true",
+        f"--lease-name={RELEASE}",
         "--log-format=text",
     ]
+
+
+def test_volumes_are_mounted_as_asked_for():
+    volume = {"name": "authorities", "configMap": {"name": "authorities"}}
+    mount = {"name": "authorities", "mountPath": "/etc/authorities", "readOnly": True}
+    objects = render({"extraVolumes": [volume], "extraVolumeMounts": [mount]})
+    assert pod_of(objects)["volumes"] == [volume]
+    assert container_of(objects)["volumeMounts"] == [mount]
 
 
 def test_the_operator_learns_its_namespace_from_the_downward_api(defaults):
@@ -184,6 +195,8 @@ def test_what_a_pod_spec_is_given_arrives_in_it():
             "tolerations": [toleration],
             "affinity": affinity,
             "podAnnotations": {"example.com/scrape": "true"},
+            "deploymentAnnotations": {"example.com/reload": "true"},
+            "revisionHistoryLimit": 0,
             "replicas": 2,
         }
     )
@@ -191,6 +204,8 @@ def test_what_a_pod_spec_is_given_arrives_in_it():
     assert deployment["spec"]["replicas"] == 2
     annotations = deployment["spec"]["template"]["metadata"]["annotations"]
     assert annotations == {"example.com/scrape": "true"}
+    assert deployment["metadata"]["annotations"] == {"example.com/reload": "true"}
+    assert deployment["spec"]["revisionHistoryLimit"] == 0
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
     assert pod["priorityClassName"] == "system-cluster-critical"
     assert pod["terminationGracePeriodSeconds"] == 45

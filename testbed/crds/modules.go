@@ -6,7 +6,7 @@ type module struct {
 	version string
 	// sum is the module's checksum, as in a go.sum.
 	sum string
-	// definitions are the files with the CustomResourceDefinitions that the documentation uses.
+	// definitions are the files with the CustomResourceDefinitions that the documentation and the chart use.
 	definitions []string
 }
 
@@ -36,6 +36,15 @@ var modules = []module{
 		definitions: []string{
 			"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml",
 			"config/crd/bases/source.toolkit.fluxcd.io_helmrepositories.yaml",
+		},
+	},
+	{
+		path:    "github.com/prometheus-operator/prometheus-operator",
+		version: "v0.85.0",
+		sum:     "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+		definitions: []string{
+			"example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+			"example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
 		},
 	},
 	{

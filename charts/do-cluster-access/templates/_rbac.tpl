@@ -31,7 +31,7 @@ each watched one. The two variants share this list and cannot drift apart.
 
 {{/* The name of the roles for accounts beside the watched namespaces. */}}
 {{- define "do-cluster-access.accountsName" -}}
-{{- printf "%s-accounts" (include "do-cluster-access.fullname" . | trunc 54 | trimSuffix "-") -}}
+{{- include "do-cluster-access.suffixed" (list . "accounts") -}}
 {{- end }}
 
 {{/* The one subject of every binding. */}}
