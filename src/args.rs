@@ -211,13 +211,13 @@ mod tests {
     #[test]
     fn an_empty_watch_namespace_variable_means_all_of_them() {
         for everywhere in [false, true] {
-            let command = command(everywhere);
+            let mut command = command(everywhere);
+            let line = ["do-cluster-access", "run", "--watch-namespace="];
+            assert!(command.try_get_matches_from_mut(line).is_err());
             let run = command.find_subcommand("run").unwrap();
             let mut arguments = run.get_arguments();
             let watched = arguments.find(|argument| argument.get_id() == "watch_namespaces");
             assert_eq!(watched.unwrap().get_env().is_none(), everywhere);
-            let line = ["do-cluster-access", "run", "--watch-namespace="];
-            assert!(command.try_get_matches_from(line).is_err());
         }
     }
 

@@ -34,6 +34,7 @@ mod documentation;
 mod foreign_edits;
 mod formats;
 mod image;
+mod install;
 mod issue;
 mod leadership;
 mod many_outputs;

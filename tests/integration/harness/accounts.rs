@@ -208,6 +208,14 @@ impl Account {
         })
     }
 
+    /// One that exists.
+    pub(crate) fn existing(client: &Client, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            api: Api::all(client.clone()),
+        }
+    }
+
     /// As it is now.
     pub(crate) async fn get(&self) -> DOAccount {
         self.api.get(&self.name).await.unwrap()

@@ -20,7 +20,7 @@ use super::world::repository;
 /// Name of the release, of its ServiceAccount and of its roles.
 pub(crate) const RELEASE: &str = "do-cluster-access";
 
-fn helm() -> PathBuf {
+pub(super) fn helm() -> PathBuf {
     repository().join(".tools/bin/helm")
 }
 
@@ -37,16 +37,21 @@ pub(super) fn unavailable() -> bool {
     true
 }
 
-/// The container of the operator's Deployment, with the values in these files of the chart.
-pub(crate) async fn container(values: &[&str]) -> Value {
+/// What the chart renders for `namespace`, with the values in these files of the chart.
+pub(crate) async fn render_chart(namespace: &str, values: &[&str]) -> Vec<Value> {
     let chart = repository().join("charts/do-cluster-access");
     let files = values
         .iter()
         .map(|file| format!("--values={}", chart.join(file).display()));
     let files: Vec<_> = files.collect();
     let arguments: Vec<_> = files.iter().map(String::as_str).collect();
-    let rendered = render("operators", &arguments).await;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
+    let rendered = render(namespace, &arguments).await;
+    serde_saphyr::from_multiple(&rendered).unwrap()
+}
+
+/// The container of the operator's Deployment, with the values in these files of the chart.
+pub(crate) async fn container(values: &[&str]) -> Value {
+    let objects = render_chart("operators", values).await;
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
     deployment.unwrap()["spec"]["template"]["spec"]["containers"][0].clone()
 }
@@ -82,7 +87,8 @@ impl Rights {
         Self::parse(&render(namespace, &[]).await, namespace)
     }
 
-    fn parse(rendered: &str, namespace: &str) -> Self {
+    /// Those in what Helm has rendered for `namespace`.
+    pub(super) fn parse(rendered: &str, namespace: &str) -> Self {
         let mut objects: Vec<Value> = serde_saphyr::from_multiple(rendered).unwrap();
         objects.retain(|object| {
             let kind = object["kind"].as_str().unwrap_or_default();

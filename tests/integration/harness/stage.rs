@@ -46,12 +46,21 @@ pub(crate) struct Stage {
     pub(crate) operator_kubeconfig: PathBuf,
     /// The namespace of that ServiceAccount.
     pub(crate) operator_namespace: String,
+    /// Its name.
+    operator_account: String,
     /// URL of the control plane's API server.
     pub(crate) server: String,
     /// PEM of the authority behind its certificate.
     pub(crate) certificate_authority: String,
     admin_kubeconfig: PathBuf,
     audit_log: AuditLog,
+}
+
+/// As whom an operator acts.
+struct Identity {
+    namespace: String,
+    account: String,
+    kubeconfig: PathBuf,
 }
 
 impl Stage {
@@ -84,26 +93,50 @@ impl Stage {
         rights
             .in_force(&client_of(&operator_kubeconfig).await.unwrap(), &namespace)
             .await;
-        let operator = (namespace.clone(), operator_kubeconfig);
-        let stage = Self::set(world, client, namespace, operator);
-        stage
-            .put_secret(TOKEN_SECRET, &[("access-token", &stage.api_token)])
+        let operator = Identity {
+            namespace: namespace.clone(),
+            account: RELEASE.to_owned(),
+            kubeconfig: operator_kubeconfig,
+        };
+        Self::with_token(Self::set(world, client, namespace, operator)).await
+    }
+
+    /// A stage whose operator `install` prepares in the namespace. It returns the name of the operator's ServiceAccount.
+    pub(crate) async fn with_operator(
+        world: &World,
+        install: impl AsyncFnOnce(&str) -> String,
+    ) -> Self {
+        let (client, namespace) = new_namespace(world).await;
+        let account = install(&namespace).await;
+        let control_plane = &world.control_plane;
+        let kubeconfig = control_plane.service_account_kubeconfig(&namespace, &account, HOUR);
+        let operator = Identity {
+            namespace: namespace.clone(),
+            kubeconfig: kubeconfig.await.unwrap(),
+            account,
+        };
+        Self::with_token(Self::set(world, client, namespace, operator)).await
+    }
+
+    async fn with_token(self) -> Self {
+        self.put_secret(TOKEN_SECRET, &[("access-token", &self.api_token)])
             .await;
-        stage
+        self
     }
 
     /// A stage without an operator of its own, which that of `host` serves. Its API token is in no Secret yet.
     pub(crate) async fn served_by(world: &World, host: &Self) -> Self {
         let (client, namespace) = new_namespace(world).await;
-        let operator = (
-            host.operator_namespace.clone(),
-            host.operator_kubeconfig.clone(),
-        );
+        let operator = Identity {
+            namespace: host.operator_namespace.clone(),
+            account: host.operator_account.clone(),
+            kubeconfig: host.operator_kubeconfig.clone(),
+        };
         Self::set(world, client, namespace, operator)
     }
 
     /// Puts a DigitalOcean account to the namespace.
-    fn set(world: &World, client: Client, namespace: String, operator: (String, PathBuf)) -> Self {
+    fn set(world: &World, client: Client, namespace: String, operator: Identity) -> Self {
         let control_plane = &world.control_plane;
         let simulator = world.simulator.clone();
         let api_token = simulator.draw_api_token();
@@ -111,14 +144,14 @@ impl Stage {
         simulator
             .add_token(&namespace, &api_token, Scope::Full)
             .unwrap();
-        let (operator_namespace, operator_kubeconfig) = operator;
         Self {
             api_token,
             client,
             simulator,
             digitalocean_url: world.digitalocean_url(),
-            operator_kubeconfig,
-            operator_namespace,
+            operator_kubeconfig: operator.kubeconfig,
+            operator_namespace: operator.namespace,
+            operator_account: operator.account,
             server: control_plane.server().to_owned(),
             certificate_authority: control_plane.certificate_authority().to_owned(),
             admin_kubeconfig: control_plane.kubeconfig().to_owned(),
@@ -303,8 +336,8 @@ impl Stage {
     /// The name under which the operator acts.
     pub(crate) fn operator_user(&self) -> String {
         format!(
-            "system:serviceaccount:{}:{RELEASE}",
-            self.operator_namespace
+            "system:serviceaccount:{}:{}",
+            self.operator_namespace, self.operator_account
         )
     }
 

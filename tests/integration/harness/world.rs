@@ -65,16 +65,25 @@ impl World {
     /// A world of the caller's own, which ends when it is dropped. `options` say what the control plane is like; the
     /// webhook and the CustomResourceDefinitions are added.
     pub(crate) async fn start(options: Options) -> Self {
-        log();
-        BACKGROUND.spawn(Self::start_here(options)).await.unwrap()
+        Self::start_with(options, vec![repository().join("crds")]).await
     }
 
-    async fn start_here(options: Options) -> Self {
+    /// The same with these CustomResourceDefinitions, in files and directories, in place of the operator's.
+    pub(crate) async fn start_with(options: Options, definitions: Vec<PathBuf>) -> Self {
+        log();
+        let start = Self::start_here(options, definitions);
+        BACKGROUND.spawn(start).await.unwrap()
+    }
+
+    async fn start_here(options: Options, definitions: Vec<PathBuf>) -> Self {
         // The API server has to be told where the simulator is, and the simulator which authority the API server
         // trusts: the gateway is there before both.
         let simulator_routes = Arc::new(OnceLock::new());
         let (webhook_url, gateway) = serve_gateway(simulator_routes.clone()).await;
-        let options = options_with_webhook(options, webhook_url.clone());
+        let options = Options {
+            custom_resource_definitions: definitions,
+            ..options_with_webhook(options, webhook_url.clone())
+        };
         let control_plane = ControlPlane::start(options).await.unwrap();
         let client_authority = Some(client_authority(control_plane.directory()));
         let settings = Settings {
