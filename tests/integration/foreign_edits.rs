@@ -629,8 +629,10 @@ async fn a_namespace_that_goes_away_costs_one_issue_an_access_at_most() {
         feed.advance_if_it_is_there(&attempt.to_string()).await;
         eventually("it is tried in vain, or all is gone", async || {
             let requests = feed.stage.operator_requests(position).await;
-            let refused = |request: &Request| request.code == 403 && request.resource == "secrets";
-            requests.iter().any(refused) || is_gone().await
+            let mut about_secrets = requests
+                .iter()
+                .filter(|request| request.resource == "secrets");
+            about_secrets.any(|request| request.code == 403) || is_gone().await
         })
         .await;
     }
