@@ -10,7 +10,6 @@ use do_cluster_access_testbed::api_server::{Kind, Object, Write};
 use do_cluster_access_testbed::simulator::{Entry as Exchange, Mint, fingerprint};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::Value;
 
 use crate::journal::{End, Event, Scope};
 use crate::run::Record;
@@ -628,13 +627,4 @@ fn first(record: &Record, event: &Event, end: Timestamp) -> Timestamp {
     entries
         .find(|entry| entry.event == *event)
         .map_or(end, |entry| entry.at)
-}
-
-/// A value inside an object, by its path.
-#[must_use]
-pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
 }

@@ -44,6 +44,7 @@ pub fn draw(seed: u64, shape: Shape) -> Plan {
         Shape::Storm => (fastest + lifetime).max(3 * MINUTE),
     };
     let two = shape == Shape::Week || random.u8(0..100) < 30;
+    let replicas = if two { 2 } else { 1 };
     let timing = timing(storm_seconds);
     let mut drawing = Drawing {
         random: &mut random,
@@ -51,7 +52,7 @@ pub fn draw(seed: u64, shape: Shape) -> Plan {
         accesses: &accesses,
         storm_seconds,
         lifetime,
-        replicas: if two { 2 } else { 1 },
+        replicas,
         steps: Vec::new(),
         next_id: 1,
     };
@@ -62,7 +63,7 @@ pub fn draw(seed: u64, shape: Shape) -> Plan {
     Plan {
         seed,
         storm_seconds,
-        replicas: if two { 2 } else { 1 },
+        replicas,
         election: two.then_some(timing),
         accounts,
         accesses,
@@ -112,7 +113,6 @@ fn accounts(random: &mut Rng) -> Vec<AccountPlan> {
                     ClusterPlan {
                         id: format!("00000000-0000-4000-8000-{clusters:012}"),
                         name: format!("cluster-{clusters}"),
-                        certificate_lifetime: None,
                     }
                 })
                 .collect(),
@@ -134,6 +134,8 @@ fn accesses(
             let account = random.usize(0..accounts.len());
             let cluster = random.usize(0..accounts[account].clusters.len());
             let lifetime = match shape {
+                // One that is renewed every day, so that a week is enough.
+                Shape::Week if index == 0 => DAY,
                 Shape::Week => pick(random, &[DAY, 2 * DAY, 7 * DAY]),
                 Shape::Storm if base == 7 * DAY => base,
                 Shape::Storm => pick(random, &[base, base, base * 2]),

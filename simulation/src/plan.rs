@@ -47,8 +47,6 @@ pub struct ClusterPlan {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// For one with client certificates: how long they live, in seconds.
-    pub certificate_lifetime: Option<u32>,
 }
 
 /// An access.

@@ -10,7 +10,6 @@ use do_cluster_access_testbed::simulator::{
     Entry as Exchange, Fault, Mint, Operation, Scope as TokenScope,
 };
 use jiff::Timestamp;
-use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::info;
 
@@ -20,6 +19,7 @@ use crate::log;
 use crate::panics;
 use crate::plan::{Deed, Disturbance, Plan, What};
 use crate::replica::{Deployment, Replica};
+use crate::stage::play;
 use crate::weather::{WatchFault, Weather};
 use crate::world::World;
 
@@ -106,13 +106,7 @@ pub fn run_and_listen(plan: Plan) -> Record {
 /// Carries `plan` out, in a runtime of its own whose clock stands still while there is work.
 #[must_use]
 pub fn run(plan: Plan) -> Record {
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    #[expect(clippy::expect_used, reason = "it has neither threads nor sockets")]
-    let runtime = runtime.expect("a runtime");
-    let mut record = runtime.block_on(async { Run::new(plan).carry_out().await });
+    let mut record = play(async { Run::new(plan).carry_out().await });
     record.panics = panics::take();
     record
 }

@@ -59,7 +59,6 @@ impl Cast {
             ClusterPlan {
                 id: format!("00000000-0000-4000-8000-{number:012}"),
                 name: format!("cluster-{number}"),
-                certificate_lifetime: None,
             }
         });
         AccountPlan {

@@ -120,8 +120,8 @@ pub struct Controller {
     ahead: Option<EpochSeconds>,
     /// Outages of the API server that had ended by the turn before.
     recoveries: u64,
-    /// Ends with the rest.
-    _deliveries: JoinSet<()>,
+    /// Delivers events, and probes the API server; ends with the rest.
+    _background: JoinSet<()>,
 }
 
 /// A run in progress.
@@ -160,21 +160,21 @@ impl Controller {
             settings.limits,
             &settings.operator_namespace,
         );
-        let mut deliveries = JoinSet::new();
+        let mut background = JoinSet::new();
         let kubernetes = context.kubernetes.clone();
-        deliveries.spawn(events::deliver(kubernetes.clone(), waiting));
+        background.spawn(events::deliver(kubernetes.clone(), waiting));
         // A namespace in which Secrets may be read.
         let namespace = settings.watch_namespaces.first();
         let namespace = namespace.unwrap_or(&settings.operator_namespace).clone();
         let outage = kubernetes.outage.clone();
-        deliveries.spawn(outage.probe(move || {
+        background.spawn(outage.probe(move || {
             let (kubernetes, namespace) = (kubernetes.clone(), namespace.clone());
             async move { kubernetes.answers(&namespace).await }
         }));
         Self {
             ahead: None,
             recoveries: 0,
-            _deliveries: deliveries,
+            _background: background,
             context,
             woken,
             watches,

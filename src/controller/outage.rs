@@ -129,12 +129,12 @@ impl Changes {
     pub(super) async fn next(&mut self) {
         loop {
             // Who waits from here on misses no change.
-            let changed = self.outage.changed.notified();
+            let woken = self.outage.changed.notified();
             let changes = self.outage.changes.load(Ordering::Relaxed);
             if std::mem::replace(&mut self.seen, changes) != changes {
                 return;
             }
-            changed.await;
+            woken.await;
         }
     }
 

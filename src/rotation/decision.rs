@@ -48,6 +48,11 @@ impl Wanted {
         renew_at(self.schedule(), issue.issued_at, issue.expires_at)
     }
 
+    /// From when on a renewal of `issue` that costs nothing is in time.
+    fn earliest_renewal(&self, issue: &Issue) -> EpochSeconds {
+        earliest_renewal(self.schedule(), issue.issued_at, issue.expires_at)
+    }
+
     /// What an attempt that starts now is for.
     #[must_use]
     pub fn attempt(&self) -> AttemptKey {
@@ -316,13 +321,7 @@ pub fn is_settled(wanted: &Wanted, observed: &Observed, now: EpochSeconds) -> bo
     // not be written; a new one would come later than that, and cost a token.
     let at_hand = observed.held.as_ref().is_some_and(|held| {
         observed.published().is_some_and(|published| {
-            usable(wanted, held, Some(published), now)
-                && now
-                    >= earliest_renewal(
-                        wanted.schedule(),
-                        published.issued_at,
-                        published.expires_at,
-                    )
+            usable(wanted, held, Some(published), now) && now >= wanted.earliest_renewal(published)
         })
     });
     if at_hand {
@@ -397,10 +396,8 @@ fn due(
             IssueReason::First
         });
     };
-    let at_hand = |at: EpochSeconds| {
-        at > published.issued_at
-            && now >= earliest_renewal(wanted.schedule(), published.issued_at, published.expires_at)
-    };
+    let at_hand =
+        |at: EpochSeconds| at > published.issued_at && now >= wanted.earliest_renewal(published);
     let due = now >= wanted.renew_at(published) || observed.shared_at.is_some_and(at_hand);
     wanted
         .mismatch(published)

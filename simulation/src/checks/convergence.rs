@@ -35,10 +35,7 @@ fn defect(chronicle: &Chronicle<'_>, access: &Access, by: Timestamp) -> Option<S
     let object = &access.at(by)?.object;
     let status = object.status.clone().unwrap_or_default();
     for wanted in [ConditionType::Ready, ConditionType::Synced] {
-        let condition = status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == wanted.as_str());
+        let condition = wanted.of(&status.conditions);
         let is_true =
             condition.is_some_and(|condition| condition.status == ConditionStatus::True.as_str());
         if !is_true {

@@ -81,9 +81,7 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
 fn flips<'a>(chronicle: &'a Chronicle<'_>) -> impl Iterator<Item = Timestamp> + 'a {
     let verdict = |version: &AccessVersion| {
         let status = version.object.status.as_ref()?;
-        let mut conditions = status.conditions.iter();
-        let verified =
-            conditions.find(|condition| condition.type_ == ConditionType::Verified.as_str())?;
+        let verified = ConditionType::Verified.of(&status.conditions)?;
         Some(verified.reason.clone())
     };
     chronicle.accesses.iter().flat_map(move |access| {

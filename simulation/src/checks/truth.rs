@@ -24,11 +24,9 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
 }
 
 fn is_ready(object: &DOClusterAccess) -> bool {
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().any(|condition| {
-        condition.type_ == ConditionType::Ready.as_str()
-            && condition.status == ConditionStatus::True.as_str()
-    })
+    let status = object.status.as_ref();
+    let ready = status.and_then(|status| ConditionType::Ready.of(&status.conditions));
+    ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str())
 }
 
 /// A status that says Ready, and is not true of any moment that the run can have seen.
