@@ -150,8 +150,10 @@ async fn doors(arguments: &RunArgs, clock: Clock) -> Result<Doors, Failure> {
         .digitalocean_api_url
         .parse()
         .map_err(|error| Failure::Usage(format!("--digitalocean-api-url: {error}")))?;
-    let service = digitalocean::production_service(&base_url)
-        .map_err(|error| Failure::other("the client for DigitalOcean could not be made", error))?;
+    let service = digitalocean::production_service(&base_url).map_err(|error| {
+        let why = with_causes(&*error);
+        Failure::other("the client for DigitalOcean could not be made", why)
+    })?;
     let mut config = Config::infer().await.map_err(|error| {
         Failure::other("no cluster: set KUBECONFIG, or run in a cluster", error)
     })?;

@@ -29,10 +29,11 @@ use self::markdown::Page;
 use self::reader::Reader;
 use crate::harness::{OperatorProcess, PATIENCE, Rights, Stage, World, unavailable};
 
-/// Every page of the documentation, and every example file.
+/// Every page of the documentation, and every file of manifests that it offers.
 struct Documentation {
     pages: Vec<Page>,
     examples: Vec<(String, Vec<Manifest>)>,
+    installations: Vec<(String, Vec<Manifest>)>,
 }
 
 impl Documentation {
@@ -40,6 +41,7 @@ impl Documentation {
         Self {
             pages: markdown::pages(),
             examples: manifests::examples(),
+            installations: manifests::installations(),
         }
     }
 
@@ -52,6 +54,7 @@ impl Documentation {
         let examples = self
             .examples
             .iter()
+            .chain(&self.installations)
             .map(|(path, manifests)| (path.as_str(), manifests.clone()));
         let sources = pages.chain(examples);
         sources

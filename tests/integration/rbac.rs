@@ -2,6 +2,8 @@
 
 use std::pin::pin;
 
+use do_cluster_access_testbed::control_plane::Options;
+use do_cluster_access_testbed::control_plane::audit::Position;
 use futures::future::join_all;
 use serde_json::json;
 
@@ -72,6 +74,11 @@ async fn is_needed(resource: &str, verb: &str) {
     let stage = Stage::with_rights(&world, rights).await;
     let position = stage.audit_position().await;
     let _operator = OperatorProcess::start(&stage, &[]).await;
+    is_refused(&stage, position, resource, verb).await;
+}
+
+/// Lets the operator do what it does, until it has been refused that.
+async fn is_refused(stage: &Stage, position: Position, resource: &str, verb: &str) {
     // An apply that creates is a patch to the API server, which needs both verbs.
     let asked = if (resource, verb) == ("secrets", "create") {
         "patch"
@@ -82,7 +89,7 @@ async fn is_needed(resource: &str, verb: &str) {
     tokio::select! {
         _ = &mut refused => {}
         // The lease is renewed now and then only.
-        () = play(&stage) => {
+        () = play(stage) => {
             refused.await;
         }
     }
@@ -120,4 +127,28 @@ async fn is_needed_for_accounts(resource: &str, verb: &str) {
     let _operator = OperatorProcess::start(&stage, &[]).await;
     stage.refused(position, resource, verb).await;
     account.delete().await;
+}
+
+/// The rights of an operator that serves every namespace, one by one in a world of its own: they would serve each other.
+#[tokio::test]
+async fn each_verb_that_the_chart_grants_in_the_whole_cluster_is_needed() {
+    if unavailable() {
+        return;
+    }
+    let world = World::start(Options::default()).await;
+    let granted = Rights::everywhere("any").await.granted();
+    assert!(granted.len() > 13, "{granted:?}");
+    for (resource, verb) in &granted {
+        let rights =
+            async |namespace: &str| Rights::everywhere(namespace).await.without(resource, verb);
+        let stage = Stage::with_rights(&world, rights).await;
+        let position = stage.audit_position().await;
+        let name = stage.namespace.as_str();
+        let spec = json!({"tokenSecretRef": {"name": crate::harness::TOKEN_SECRET}});
+        let account = Account::create(&stage.client, name, spec).await;
+        let operator = OperatorProcess::start_everywhere(&stage, &[]).await;
+        is_refused(&stage, position, resource, verb).await;
+        operator.kill().await;
+        account.delete().await;
+    }
 }

@@ -64,13 +64,21 @@ fn of_block(page: &Page, block: &Block) -> Vec<Manifest> {
 
 /// The files with examples, and the manifests in each.
 pub(super) fn examples() -> Vec<(String, Vec<Manifest>)> {
-    const DIRECTORY: &str = "deploy/examples";
-    let entries = std::fs::read_dir(repository().join(DIRECTORY)).unwrap();
+    of_directory("deploy/examples")
+}
+
+/// The files by which others than Helm install the operator, and the manifests in each.
+pub(super) fn installations() -> Vec<(String, Vec<Manifest>)> {
+    [of_directory("deploy/argo-cd"), of_directory("deploy/flux")].concat()
+}
+
+fn of_directory(directory: &str) -> Vec<(String, Vec<Manifest>)> {
+    let entries = std::fs::read_dir(repository().join(directory)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name != "README.md").collect();
     names.sort();
     let read = |name: String| {
-        let path = format!("{DIRECTORY}/{name}");
+        let path = format!("{directory}/{name}");
         let text = std::fs::read_to_string(repository().join(&path)).unwrap();
         let manifests = parse(&path, &text);
         let complete = !manifests.is_empty() && manifests.iter().all(Manifest::is_complete);

@@ -16,6 +16,9 @@ use super::reader::Reader;
 use super::references::{self, SecretReference};
 use crate::harness::{PATIENCE, has_condition};
 
+/// How an Application names the cluster that Argo CD runs in, for which there is no Secret.
+const THIS_CLUSTER: &str = "https://kubernetes.default.svc";
+
 impl Reader<'_> {
     /// Waits until the accesses among these manifests are Ready and have nothing left to do.
     pub(super) async fn accesses_become_ready(&self, manifests: &[Manifest]) {
@@ -87,6 +90,9 @@ impl Reader<'_> {
     pub(super) async fn argo_cd_finds_its_clusters(&self, manifests: &[Manifest]) -> usize {
         let mut referring = 0;
         for manifest in of_kind(manifests, "Application") {
+            if manifest.text("/spec/destination/server") == Some(THIS_CLUSTER) {
+                continue;
+            }
             let name = manifest.text("/spec/destination/name").unwrap().as_bytes();
             let secrets = self.cluster_secrets(manifest, String::new()).await;
             let named = |secret: &Secret| {
