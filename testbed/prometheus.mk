@@ -14,3 +14,4 @@ $(TOOLS)/bin/prometheus $(TOOLS)/bin/promtool &: testbed/tools/prometheus.sh
 
 # Tests run them.
 test-rust: $(TOOLS)/bin/promtool
+chart: $(TOOLS)/bin/promtool
