@@ -41,6 +41,7 @@ mod many_outputs;
 mod outage;
 mod ownership;
 mod process;
+mod prometheus;
 mod rbac;
 mod repair;
 mod secrecy;

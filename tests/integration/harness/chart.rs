@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use super::tools::tool;
 use super::waiting::eventually;
 use super::world::repository;
 
@@ -26,15 +27,7 @@ pub(super) fn helm() -> PathBuf {
 
 /// Whether helm was not built; says so, and panics where `CI` is set.
 pub(super) fn unavailable() -> bool {
-    if helm().is_file() {
-        return false;
-    }
-    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    let message = format!("{} is missing: run `make tools`", helm().display());
-    assert!(!ci, "{message}");
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    eprintln!("\n*** SKIPPED: {test}: {message} ***\n");
-    true
+    tool("helm", "tools").is_none()
 }
 
 /// What the chart renders for `namespace`, with the values in these files of the chart.

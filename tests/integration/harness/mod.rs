@@ -35,6 +35,7 @@ mod release;
 mod stage;
 mod tags;
 mod target;
+mod tools;
 mod waiting;
 mod world;
 
@@ -49,6 +50,7 @@ pub(crate) use release::Release;
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};
 pub(crate) use tags::Tags;
 pub(crate) use target::{ask_who_i_am, target, token_in, whoami, whoami_by_token};
+pub(crate) use tools::tool;
 pub(crate) use waiting::{PATIENCE, eventually};
 pub(crate) use world::{World, repository, unavailable};
 

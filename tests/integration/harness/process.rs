@@ -123,6 +123,11 @@ impl OperatorProcess {
         self.log.lock().unwrap().clone()
     }
 
+    /// Where the admin server listens: address and port.
+    pub(crate) fn admin_address(&self) -> &str {
+        self.admin_url.trim_start_matches("http://")
+    }
+
     /// Status and body of a path of the admin server.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let response = reqwest::get(format!("{}{path}", self.admin_url))
