@@ -1,4 +1,4 @@
-# The operator's image: one static program, the certificate authorities that it trusts, and nothing else.
+# The operator's image: one static program, the certificate authorities that it trusts, licences, and nothing else.
 #
 #   docker build --tag do-cluster-access .
 #
@@ -7,7 +7,7 @@
 
 FROM docker.io/library/rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends binutils ca-certificates \
+    && apt-get install --yes --no-install-recommends binutils ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .

@@ -26,3 +26,10 @@ sbom: .tools/bin/cargo-cyclonedx ## the bill of materials of the program, Cyclon
 .tools/bin/cargo-cyclonedx: | need-cargo
 	@echo "building cargo-cyclonedx $(CARGO_CYCLONEDX_VERSION), which takes about 3 minutes"
 	@cargo install --quiet --locked --root .tools --version $(CARGO_CYCLONEDX_VERSION) cargo-cyclonedx
+
+# Never part of a test: it mints tokens in a real account.
+live: .tools/bin/controlplane .tools/bin/kubectl need-cargo ## the main job against the real DigitalOcean: DIGITALOCEAN_TOKEN=… make live CLUSTER=<name>
+	@[ -n "$(CLUSTER)" ] || { packaging/live.sh none ""; }
+	@[ -n "$$DIGITALOCEAN_TOKEN" ] || { packaging/live.sh none "$(CLUSTER)"; }
+	@cargo build --locked --release
+	@packaging/live.sh $(or $(CARGO_TARGET_DIR),target)/release/do-cluster-access "$(CLUSTER)"

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use self::manifests::{Manifest, Resources};
 use self::markdown::Page;
 use self::reader::Reader;
-use crate::harness::{OperatorProcess, PATIENCE, Rights, Stage, World, unavailable};
+use crate::harness::{OperatorProcess, PATIENCE, Rights, Stage, World, repository, unavailable};
 
 /// Every page of the documentation, and every file of manifests that it offers.
 struct Documentation {
@@ -215,6 +215,23 @@ fn troubleshooting_has_an_entry_for_every_reason() {
     let pages = markdown::pages();
     let faults = troubleshooting::faults(&pages);
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn configuration_speaks_of_every_flag() {
+    let page = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
+    let (reference, configuration) = (
+        page("docs/reference/command-line.md"),
+        page("docs/configuration.md"),
+    );
+    let rows = reference.lines();
+    let flags = rows.filter_map(|row| row.strip_prefix("| `--")?.split([' ', '`']).next());
+    let flags: Vec<&str> = flags.collect();
+    assert!(flags.len() >= 10, "{flags:?}");
+    for flag in flags {
+        let row = format!("| `--{flag}` |");
+        assert!(configuration.contains(&row), "no row {row}");
+    }
 }
 
 /// A kind whose schema takes anything would let every mistake pass.

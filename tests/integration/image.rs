@@ -38,7 +38,7 @@ fn image() -> Option<Image> {
 }
 
 #[test]
-fn the_image_holds_one_program_what_it_trusts_and_its_licence_and_is_small() {
+fn the_image_holds_one_program_what_it_trusts_and_licences_and_is_small() {
     let Some(image) = image() else { return };
     assert_eq!(
         image.files(),
@@ -46,6 +46,7 @@ fn the_image_holds_one_program_what_it_trusts_and_its_licence_and_is_small() {
             ("do-cluster-access", 0o755),
             ("etc/ssl/certs/ca-certificates.crt", 0o644),
             ("usr/share/doc/do-cluster-access/LICENSE", 0o644),
+            ("usr/share/doc/do-cluster-access/NOTICES", 0o644),
         ]
         .map(|(path, mode)| (path.to_owned(), mode))
     );
@@ -129,6 +130,26 @@ async fn the_operator_works_from_the_image_alone_read_only_and_without_any_right
         front.connections() > 0,
         "DigitalOcean was reached otherwise"
     );
+}
+
+#[tokio::test]
+async fn a_bundle_that_is_mounted_and_named_by_ssl_cert_file_is_trusted() {
+    let Some(image) = image() else { return };
+    let stage = stage!();
+    let names = Names::serve(DIGITALOCEAN).await;
+    let front = TlsFront::serve(DIGITALOCEAN, &stage.digitalocean_url).await;
+    let mut container = Container::of(&image);
+    pod(&mut container, &stage, &names).await;
+    container.put("etc/proxy/authorities.pem", &front.certificate_authority);
+    container.set("SSL_CERT_FILE", "/etc/proxy/authorities.pem");
+
+    let _operator = run(&container, &stage, &front).await;
+    stage.add_cluster(stage.cluster("prod"));
+    let access = stage
+        .create_access("prod", json!({"cluster": {"name": "prod"}}))
+        .await;
+    access.ready().await;
+    assert!(front.handshakes() > 0, "DigitalOcean was reached otherwise");
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ mod image;
 mod install;
 mod issue;
 mod leadership;
+mod live;
 mod many_outputs;
 mod outage;
 mod ownership;
