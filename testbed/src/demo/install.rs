@@ -16,24 +16,40 @@ use crate::control_plane::ControlPlane;
 const HELM: &str = ".tools/bin/helm";
 const CHART: &str = "charts/do-cluster-access";
 
-/// Installs the chart without its Deployment: there is no node that would run a pod. Returns the kinds
-/// of object that were applied.
+/// What the chart brought.
+pub(crate) struct Installed {
+    /// The kinds of object that were applied.
+    pub(crate) kinds: BTreeSet<String>,
+    /// With what the Deployment would run the operator, the command itself included.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Installs the chart without its Deployment: there is no node that would run a pod.
 pub(crate) async fn chart(
     control_plane: &ControlPlane,
     directory: &Path,
-) -> Result<BTreeSet<String>, Error> {
+) -> Result<Installed, Error> {
     let rendered = render(directory).await?;
     let objects: Vec<Value> =
         serde_saphyr::from_multiple(&rendered).map_err(|error| Error::Chart(error.to_string()))?;
-    let mut objects: Vec<Value> = objects
+    let (deployments, mut objects): (Vec<Value>, Vec<Value>) = objects
         .into_iter()
-        .filter(|object| !object.is_null() && object["kind"] != "Deployment")
-        .collect();
+        .filter(|object| !object.is_null())
+        .partition(|object| object["kind"] == "Deployment");
     let kinds = objects.iter().filter_map(|object| object["kind"].as_str());
     let kinds = kinds.map(ToOwned::to_owned).collect();
+    let arguments = arguments(&deployments)?;
     objects.insert(0, namespace(OPERATOR));
     apply(control_plane, objects).await?;
-    Ok(kinds)
+    Ok(Installed { kinds, arguments })
+}
+
+fn arguments(deployments: &[Value]) -> Result<Vec<String>, Error> {
+    let [deployment] = deployments else {
+        return Err(Error::Chart("it has not one Deployment".to_owned()));
+    };
+    let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    serde_json::from_value(arguments.clone()).map_err(|error| Error::Chart(error.to_string()))
 }
 
 /// The team's namespace with its API token, and the rights that DOKS gives to whoever has a credential.

@@ -201,9 +201,9 @@ impl Demo {
         terminal: &Terminal,
     ) -> Result<Operator, Error> {
         terminal.hint("  chart          being installed")?;
-        let kinds = install::chart(&stage.control_plane, directory).await?;
+        let chart = install::chart(&stage.control_plane, directory).await?;
         install::team(stage).await?;
-        let kinds: Vec<String> = kinds.into_iter().collect();
+        let kinds: Vec<String> = chart.kinds.into_iter().collect();
         terminal.line(&format!("  chart          {}", kinds.join(", ")))?;
 
         terminal.hint("  operator       starts")?;
@@ -212,7 +212,10 @@ impl Demo {
             .service_account_kubeconfig(OPERATOR, OPERATOR, DAY)
             .await?;
         let digitalocean = stage.served.url();
-        let mut operator = Operator::start(&self.operator, &kubeconfig, &digitalocean, &[], log)?;
+        // What the chart's Deployment says, behind the command `run`.
+        let flags: Vec<&str> = chart.arguments.iter().skip(1).map(String::as_str).collect();
+        let mut operator =
+            Operator::start(&self.operator, &kubeconfig, &digitalocean, &flags, log)?;
         let leads = operator::leads(&stage.client);
         operator.while_running(leads).await?;
         terminal.line(&format!(

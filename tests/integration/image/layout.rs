@@ -22,8 +22,10 @@ impl Image {
     pub(super) fn read(layout: &Path) -> Self {
         let read = |path: PathBuf| -> Value {
             let bytes = std::fs::read(&path);
-            serde_json::from_slice(&bytes.unwrap_or_else(|error| panic!("{path:?}: {error}")))
-                .unwrap()
+            serde_json::from_slice(
+                &bytes.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            )
+            .unwrap()
         };
         let index = read(layout.join("index.json"));
         assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "{index}");
@@ -121,7 +123,7 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{:?} stays behind: {error}", self.0);
+            eprintln!("{} stays behind: {error}", self.0.display());
         }
     }
 }
