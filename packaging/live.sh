@@ -13,12 +13,12 @@ fail() {
 [ -n "$cluster" ] || fail 'name a cluster of the account: make live CLUSTER=prod-cluster-01'
 [ -n "${DIGITALOCEAN_TOKEN:-}" ] || fail 'DIGITALOCEAN_TOKEN is not set: put an API token there (kubernetes:read, kubernetes:access_cluster)'
 case $cluster in *[!a-z0-9-]* | -*) fail "no cluster is called '$cluster'" ;; esac
-for program in jq curl; do
-	command -v "$program" >/dev/null || fail "$program is missing: install it"
-done
+command -v curl >/dev/null || fail 'curl is missing: install it'
 
 directory=$(mktemp -d)
 chmod 0700 "$directory"
+# What kubectl finds out about an API server goes with the rest.
+export KUBECACHEDIR="$directory/cache"
 processes=
 finish() {
 	for process in $processes; do
@@ -63,7 +63,7 @@ else
 	.tools/bin/controlplane up --crds crds >"$directory/controlplane" 2>"$directory/controlplane.log" &
 	processes=$!
 	within 60 test -s "$directory/controlplane" || fail "it does not start: $(cat "$directory/controlplane.log")"
-	KUBECONFIG=$(jq -r .kubeconfig "$directory/controlplane")
+	KUBECONFIG=$(sed -n 's/.*"kubeconfig": *"\([^"]*\)".*/\1/p' "$directory/controlplane")
 fi
 export KUBECONFIG
 kubectl() { .tools/bin/kubectl --namespace live "$@"; }

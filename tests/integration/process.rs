@@ -132,7 +132,7 @@ async fn an_empty_watch_namespace_variable_means_every_namespace() {
         .env("KUBECONFIG", &stage.operator_kubeconfig)
         .env("POD_NAMESPACE", &stage.namespace)
         .env("WATCH_NAMESPACE", "");
-    let operator = OperatorProcess::launch(command);
+    let operator = OperatorProcess::from_command(command);
     let started = operator.logged("starting").await;
     assert!(started.contains("namespaces=\"all\""), "{started}");
     operator.kill().await;
