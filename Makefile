@@ -20,7 +20,7 @@ include fuzz/fuzz.mk
 include packaging/image.mk
 include packaging/release.mk
 
-.PHONY: help test test-rust test-crash-plans test-clients lint lint-rust lint-dependencies generate check-generated
+.PHONY: help test test-rust test-crash-plans upgrade-fixture test-clients lint lint-rust lint-dependencies generate check-generated
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | sort
@@ -34,6 +34,9 @@ test-rust: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm .tools/crd
 test-crash-plans: .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm need-cargo ## the release build, killed at every point of every request
 	cargo build --release --locked
 	DO_CLUSTER_ACCESS_BINARY="$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/do-cluster-access" cargo test --locked --test integration crash_plans
+
+upgrade-fixture: .tools/bin/controlplane .tools/bin/helm need-cargo ## write down what this version leaves in a cluster, for the tests of later ones
+	cargo test --locked --test integration -- --ignored upgrade::
 
 lint: lint-rust lint-go lint-dependencies lint-packaging ## formats, lints, licences and sources of dependencies, workflows
 

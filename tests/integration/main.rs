@@ -49,5 +49,6 @@ mod secrecy;
 mod sharing;
 mod tenancy;
 mod triggers;
+mod upgrade;
 mod verification;
 mod writes;

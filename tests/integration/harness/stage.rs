@@ -265,6 +265,11 @@ impl Stage {
         Access::new(&self.client, &self.namespace, name)
     }
 
+    /// One in another namespace.
+    pub(crate) fn access_in(&self, namespace: &str, name: &str) -> Access {
+        Access::new(&self.client, namespace, name)
+    }
+
     /// The Secrets of the namespace.
     pub(crate) fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.namespace)
