@@ -1,6 +1,7 @@
 //! Installed by Helm: what the chart states is what runs, with the identity and the rights that it creates.
 
 mod admission;
+mod authority;
 mod everywhere;
 mod namespaced;
 
