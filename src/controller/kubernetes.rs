@@ -382,6 +382,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_probe_that_is_refused_is_answered() {
+        for (code, answers) in [
+            (403, true),
+            (404, true),
+            (429, true),
+            (500, false),
+            (503, false),
+        ] {
+            let respond = service_fn(move |_: http::Request<Body>| async move {
+                let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code});
+                let body = Body::from(status.to_string().into_bytes());
+                Ok::<_, Infallible>(http::Response::builder().status(code).body(body).unwrap())
+            });
+            let kubernetes = Kubernetes::new(Client::new(respond, "default"));
+            assert_eq!(kubernetes.answers("operators").await, answers, "{code}");
+        }
+    }
+
+    #[tokio::test]
     async fn the_status_of_an_access_that_was_made_again_meanwhile_is_not_written() {
         let server = ApiServer::new(|| jiff::Timestamp::UNIX_EPOCH, 1);
         server.create_namespace("team-a");

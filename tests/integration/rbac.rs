@@ -152,3 +152,25 @@ async fn each_verb_that_the_chart_grants_in_the_whole_cluster_is_needed() {
         account.delete().await;
     }
 }
+
+/// The operator's own namespace is none that it serves: it reads the API tokens of accounts there, and nothing else.
+#[tokio::test]
+async fn the_right_to_the_tokens_of_accounts_is_needed_beside_the_watched_namespaces() {
+    if unavailable() {
+        return;
+    }
+    let world = World::shared().await;
+    let watched = Stage::on(&world).await;
+    let apart = async |namespace: &str| {
+        let rights = Rights::with_accounts(namespace, &[&watched.namespace]).await;
+        rights.without_tokens_of_accounts()
+    };
+    let stage = Stage::with_rights(&world, apart).await;
+    let position = stage.audit_position().await;
+    let spec = json!({"tokenSecretRef": {"name": crate::harness::TOKEN_SECRET}});
+    let account = Account::create(&stage.client, &stage.namespace, spec).await;
+    let watch = format!("--watch-namespace={}", watched.namespace);
+    let _operator = OperatorProcess::start_everywhere(&stage, &[&watch]).await;
+    stage.refused(position, "secrets", "get").await;
+    account.delete().await;
+}

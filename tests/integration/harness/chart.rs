@@ -21,8 +21,12 @@ use super::world::repository;
 /// Name of the release, of its ServiceAccount and of its roles.
 pub(crate) const RELEASE: &str = "do-cluster-access";
 
+/// Names the Helm to test with, another version for example; otherwise it is the one that `make tools` built.
+const HELM_VARIABLE: &str = "HELM";
+
 pub(super) fn helm() -> PathBuf {
-    repository().join(".tools/bin/helm")
+    let built = || repository().join(".tools/bin/helm");
+    std::env::var_os(HELM_VARIABLE).map_or_else(built, PathBuf::from)
 }
 
 /// Whether helm was not built; says so, and panics where `CI` is set.

@@ -66,6 +66,13 @@ impl<'w> Release<'w> {
         self.helm(&arguments, Some(values)).await.unwrap()
     }
 
+    /// `helm upgrade` with the values that it has. Returns what it printed, notes included.
+    pub(crate) async fn upgrade_reusing_values(&self) -> String {
+        let chart = self.chart.to_str().unwrap();
+        let arguments = ["upgrade", &self.name, chart, "--reuse-values"];
+        self.helm(&arguments, None).await.unwrap()
+    }
+
     /// `helm uninstall`. Returns what it printed.
     pub(crate) async fn uninstall(&self) -> String {
         self.helm(&["uninstall", &self.name], None).await.unwrap()

@@ -99,7 +99,12 @@ async fn an_older_release_is_upgraded(world: &World, release: &Release<'_>) -> (
     simulator
         .add_token(&team.namespace, &api_token, scope)
         .unwrap();
-    let notes = release.upgrade(&values(release, &api_token)).await;
+    let told = format!(
+        "helm -n {NAMESPACE} upgrade {} <chart> --reuse-values",
+        release.name
+    );
+    assert!(notes.contains(&told), "{notes}");
+    let notes = release.upgrade_reusing_values().await;
     assert!(
         !notes.contains("MISSING") && !notes.contains(&api_token),
         "{notes}"
