@@ -115,8 +115,8 @@ async fn prometheus_scrapes_the_replicas_evaluates_the_rules_and_answers_the_das
         .map(|alert| {
             let lasts = ["DOClusterAccessNotReady", "DOClusterAccessTokenUnusable"];
             let pending = lasts.contains(&alert.as_str());
-            let state = if pending { "pending" } else { "inactive" };
-            (alert.clone(), state.to_owned())
+            let expected = if pending { "pending" } else { "inactive" };
+            (alert.clone(), expected.to_owned())
         })
         .collect();
     assert_eq!(alerts, expected);

@@ -30,6 +30,7 @@ mod admission;
 mod chart;
 mod feed;
 mod operator;
+mod poller;
 mod process;
 mod release;
 mod stage;
@@ -45,13 +46,14 @@ pub(crate) use admission::Refusal;
 pub(crate) use chart::{Rights, container, render_chart};
 pub(crate) use feed::{Feed, SIX, keys, labels, same, six, uids};
 pub(crate) use operator::Operator;
+pub(crate) use poller::Poller;
 pub(crate) use process::{OperatorProcess, Route, program};
 pub(crate) use release::Release;
 pub(crate) use stage::{Stage, TOKEN_SECRET, summary};
 pub(crate) use tags::Tags;
 pub(crate) use target::{ask_who_i_am, target, token_in, whoami, whoami_by_token};
 pub(crate) use tools::tool;
-pub(crate) use waiting::{PATIENCE, eventually};
+pub(crate) use waiting::{PATIENCE, eventually, eventually_some};
 pub(crate) use world::{World, repository, unavailable};
 
 /// A [`Stage`] in the world that tests share. Where the programs that it takes were not built, the test ends here.

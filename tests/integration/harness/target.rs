@@ -39,6 +39,11 @@ pub(crate) async fn ask_who_i_am(target: &Client) -> Result<String, u16> {
 
 /// The same for a bearer token of a cluster on this stage.
 pub(crate) async fn whoami_by_token(stage: &Stage, token: &str) -> Result<String, u16> {
+    whoami(&kubeconfig_of_token(stage, token)).await
+}
+
+/// A kubeconfig for the holder of a bearer token of a cluster on this stage.
+pub(crate) fn kubeconfig_of_token(stage: &Stage, token: &str) -> String {
     let authority = k8s_openapi::ByteString(stage.certificate_authority.clone().into_bytes());
     let kubeconfig = json!({
         "apiVersion": "v1",
@@ -51,7 +56,7 @@ pub(crate) async fn whoami_by_token(stage: &Stage, token: &str) -> Result<String
         }}],
         "users": [{"name": "target", "user": {"token": token}}],
     });
-    whoami(&kubeconfig.to_string()).await
+    kubeconfig.to_string()
 }
 
 /// The token in a kubeconfig.
