@@ -18,9 +18,6 @@ test-image: image .tools/bin/controlplane .tools/bin/kubectl .tools/bin/helm ## 
 	cargo test --locked --no-run --test integration
 	DO_CLUSTER_ACCESS_IMAGE=$(IMAGE)/oci packaging/apart.sh cargo test --locked --offline --test integration -- image::
 
+# What Debian and Ubuntu call them; newuidmap is for those who are not root.
 need-buildah:
-	@command -v buildah >/dev/null || { \
-	    echo "*** buildah is missing: installing Debian's package"; \
-	    sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	    $$sudo apt-get update --quiet && $$sudo apt-get install --quiet --yes --no-install-recommends buildah uidmap; } || { \
-	    echo "buildah is missing: install it (https://buildah.io)" >&2; exit 1; }
+	@packaging/need.sh buildah=buildah ip=iproute2 newuidmap=uidmap
