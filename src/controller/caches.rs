@@ -19,11 +19,12 @@ pub struct Caches {
     pub accounts: Cache<DOAccount>,
     /// The Secrets that bear our label.
     pub secrets: Cache<FoundMetadata>,
-    secrets_by_access: BTreeMap<String, BTreeSet<ObjectKey>>,
+    /// UID of an access, and a Secret of its. Flat, since most have one: a set for each costs far more.
+    secrets_by_access: BTreeSet<(Arc<str>, ObjectKey)>,
     /// Which accesses name a Secret as an output, where they say so.
     claims: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
-    /// The accesses by the cluster that they name, or led to last: its id in lower case, or its name.
-    by_cluster: BTreeMap<String, BTreeSet<ObjectKey>>,
+    /// The cluster that an access names, or led to last (its id in lower case, or its name), and the access.
+    by_cluster: BTreeSet<(Arc<str>, ObjectKey)>,
 }
 
 impl Versioned for DOClusterAccess {
@@ -138,10 +139,9 @@ impl Caches {
         id: &'a str,
         name: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a ObjectKey, Arc<DOClusterAccess>)> {
-        let keys = [Some(id), name].into_iter().flatten();
-        let keys: BTreeSet<_> = keys
-            .filter_map(|cluster| self.by_cluster.get(cluster))
-            .flatten()
+        let clusters = [Some(id), name].into_iter().flatten();
+        let keys: BTreeSet<_> = clusters
+            .flat_map(|cluster| under(&self.by_cluster, cluster))
             .collect();
         keys.into_iter()
             .filter_map(|key| Some((key, self.accesses.get(key)?)))
@@ -154,19 +154,13 @@ impl Caches {
         before: Option<&DOClusterAccess>,
         after: Option<&DOClusterAccess>,
     ) {
-        let before: BTreeSet<String> = before.into_iter().flat_map(clusters_of).collect();
-        let after: BTreeSet<String> = after.into_iter().flat_map(clusters_of).collect();
+        let before: BTreeSet<Arc<str>> = before.into_iter().flat_map(clusters_of).collect();
+        let after: BTreeSet<Arc<str>> = after.into_iter().flat_map(clusters_of).collect();
         for gone in before.difference(&after) {
-            if let Some(keys) = self.by_cluster.get_mut(gone) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.by_cluster.remove(gone);
-                }
-            }
+            self.by_cluster.remove(&(gone.clone(), key.clone()));
         }
         for new in after.difference(&before) {
-            let keys = self.by_cluster.entry(new.clone()).or_default();
-            keys.insert(key.clone());
+            self.by_cluster.insert((new.clone(), key.clone()));
         }
     }
 
@@ -263,8 +257,7 @@ impl Caches {
 
     /// The Secrets that belong to the access with this UID.
     pub fn secrets_of(&self, uid: &str) -> impl Iterator<Item = Arc<FoundMetadata>> {
-        let keys = self.secrets_by_access.get(uid).into_iter().flatten();
-        keys.filter_map(|key| self.secrets.get(key))
+        under(&self.secrets_by_access, uid).filter_map(|key| self.secrets.get(key))
     }
 
     /// Takes over a Secret unless a newer version is there. Says which accesses it concerns: the
@@ -282,9 +275,7 @@ impl Caches {
             .unwrap_or_default();
         if let Some(uid) = uid {
             self.secrets_by_access
-                .entry(uid)
-                .or_default()
-                .insert(key.clone());
+                .insert((uid.as_str().into(), key.clone()));
         }
         let after = self.secrets.get(&key);
         concerned.extend(after.as_deref().and_then(access_key));
@@ -340,13 +331,9 @@ impl Caches {
     }
 
     fn unlink(&mut self, key: &ObjectKey, secret: &FoundMetadata) -> Vec<ObjectKey> {
-        if let Some(uid) = &secret.access_uid
-            && let Some(keys) = self.secrets_by_access.get_mut(uid)
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.secrets_by_access.remove(uid);
-            }
+        if let Some(uid) = &secret.access_uid {
+            self.secrets_by_access
+                .remove(&(uid.as_str().into(), key.clone()));
         }
         access_key(secret).into_iter().collect()
     }
@@ -360,13 +347,25 @@ fn access_key(secret: &FoundMetadata) -> Option<ObjectKey> {
 }
 
 /// What `access` calls its cluster, and the id that it led to last.
-fn clusters_of(access: &DOClusterAccess) -> impl Iterator<Item = String> {
+fn clusters_of(access: &DOClusterAccess) -> impl Iterator<Item = Arc<str>> {
     let spec = &access.spec.cluster;
     let status = access.status.as_ref();
     let status = status.and_then(|status| status.cluster.as_ref()?.id.as_ref());
     let ids = spec.id.iter().chain(status);
-    ids.map(|id| id.to_ascii_lowercase())
-        .chain(spec.name.clone())
+    ids.map(|id| id.to_ascii_lowercase().into())
+        .chain(spec.name.as_deref().map(Arc::from))
+}
+
+/// The keys that an index has under a name, in order.
+fn under<'a>(
+    index: &'a BTreeSet<(Arc<str>, ObjectKey)>,
+    name: &str,
+) -> impl Iterator<Item = &'a ObjectKey> + use<'a> {
+    let name: Arc<str> = name.into();
+    index
+        .range((name.clone(), ObjectKey::new("", ""))..)
+        .take_while(move |(under, _)| *under == name)
+        .map(|(_, key)| key)
 }
 
 /// The Secrets that the outputs of `access` name. Without any, its name says it.

@@ -373,3 +373,31 @@ fn an_access_is_due_when_its_status_says_that_its_credential_expires() {
     assert_eq!(caches.expires_at(&key("b")), None);
     assert_eq!(caches.expires_at(&key("c")), None);
 }
+
+#[test]
+fn accesses_are_found_by_the_cluster_that_they_name_or_led_to_last() {
+    let by_id = |id: &str| {
+        let mut access = access("by-id", "uid-id", 1, None);
+        access.spec.cluster = serde_json::from_value(json!({"id": id})).unwrap();
+        access
+    };
+    let mut led = access("led", "uid-led", 1, None);
+    led.spec.cluster = serde_json::from_value(json!({"name": "renamed"})).unwrap();
+    led.status = serde_json::from_value(json!({"cluster": {"id": "ID"}})).unwrap();
+    let mut caches = caches(&[access("named", "uid", 1, None), by_id("Id"), led.clone()]);
+    let of = |caches: &Caches, id, name| -> Vec<String> {
+        let found = caches.accesses_of_cluster(id, name);
+        found.map(|(key, _)| key.name.to_string()).collect()
+    };
+    assert_eq!(of(&caches, "id", Some("prod")), ["by-id", "led", "named"]);
+    assert_eq!(of(&caches, "id", None), ["by-id", "led"]);
+    assert_eq!(of(&caches, "i", Some("pro")), [""; 0]);
+
+    observe(&mut caches, version(by_id("other"), "2"));
+    caches.remove_access(&key("named"), "2");
+    assert_eq!(of(&caches, "id", Some("prod")), ["led"]);
+    assert_eq!(of(&caches, "other", None), ["by-id"]);
+    caches.retain_listed_accesses(None, &BTreeSet::from([key("by-id")]));
+    assert_eq!(of(&caches, "id", Some("prod")), [""; 0]);
+    assert_eq!(caches.by_cluster.len(), 1);
+}
