@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "around the runs time is real")]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,9 @@ enum Command {
         /// a minute they lead to refusals.
         #[arg(long, default_value_t = 0)]
         others: u32,
+        /// Where figures of the second go, a line of JSON each, as `make bench` keeps them.
+        #[arg(long)]
+        figures: Option<PathBuf>,
     },
 }
 
@@ -94,7 +98,7 @@ fn main() -> ExitCode {
         Command::Run(many) => run_many(&many),
         Command::Replay(one) => replay(&one),
         Command::Outage => outages(),
-        Command::Rush { others } => rushes(others),
+        Command::Rush { others, figures } => rushes(others, figures.as_deref()),
     }
 }
 
@@ -112,15 +116,34 @@ fn outages() -> ExitCode {
 }
 
 /// Plays the rushes; says what each came to.
-fn rushes(others: u32) -> ExitCode {
+fn rushes(others: u32, figures: Option<&Path>) -> ExitCode {
     let mut sound = tell("2,000 accesses of the same age", &spread());
     let scene = format!("10,000 accesses due at once, {others} requests an hour by others");
-    sound &= tell(&scene, &Rush { others }.play());
+    let rush = Rush { others }.play();
+    sound &= tell(&scene, &rush);
+    if let Some(file) = figures
+        && let Err(error) = std::fs::write(file, lines(&rush))
+    {
+        anstream::eprintln!("{}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
     if sound {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// What was measured in a rush, a line of JSON for each figure.
+fn lines(rush: &Findings) -> String {
+    let line = |(metric, value): &(&str, f64)| {
+        let (workload, n, leg, run) = ("W6", 10_000, "operator", 1);
+        let line = serde_json::json!({
+            "workload": workload, "n": n, "leg": leg, "run": run, "metric": metric, "value": value,
+        });
+        format!("{line}\n")
+    };
+    rush.measured.iter().map(line).collect()
 }
 
 /// Says what a scene came to, and whether all was as it must be.

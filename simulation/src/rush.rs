@@ -153,6 +153,9 @@ impl Story {
              answered with 429",
             times.len()
         ));
+        findings.measure("requests_refused", refused);
+        findings.measure("requests_in_any_60_s_at_most", minute);
+        findings.measure("requests_in_any_hour_at_most", hour);
         findings.demand(refused == 0, || format!("{refused} requests were refused"));
         findings.demand(minute <= 250, || format!("{minute} requests in 60 s"));
         findings.demand(hour <= 5000, || format!("{hour} requests in an hour"));
@@ -165,6 +168,7 @@ impl Story {
             format!("{} of {ACCESSES} were published at first", self.first.len())
         });
         let mut served = Vec::new();
+        let mut expired = 0;
         let mut least = i64::MAX;
         for (key, versions) in &self.all {
             let before = versions.iter().rfind(|version| version.at < woke_at);
@@ -179,6 +183,7 @@ impl Story {
                 if let Some(before) = before {
                     let left = before.expires_at - issue.at.as_second();
                     least = least.min(left);
+                    expired += u32::from(left <= 0);
                     findings.demand(left > 0, || format!("{key} expired"));
                 }
                 served.push(Served {
@@ -192,6 +197,8 @@ impl Story {
             format!("{} accesses were served", served.len())
         });
         served.sort_by_key(|served| served.at);
+        findings.measure("rotated", served.len());
+        findings.measure("expired", expired);
         findings.tell(format!(
             "{} issues after the machine woke, 0 expired; the one that came closest had {} min left",
             served.len(),
@@ -216,6 +223,11 @@ impl Story {
             lasted / MINUTE
         ));
         let least = hours.iter().min().copied().unwrap_or_default();
+        findings.measure(
+            "percent_of_budget_less_reserve_used_at_least",
+            least * 100 / HOURLY,
+        );
+        findings.measure("minutes", lasted / MINUTE);
         findings.demand(least * 100 >= HOURLY * 95, || {
             format!("in an hour with work to do, {least} of {HOURLY} requests were made")
         });

@@ -235,11 +235,19 @@ fn version(at: Timestamp, secret: &Object) -> Option<Published> {
 pub struct Findings {
     /// Figures, in order.
     pub figures: Vec<String>,
+    /// Some of them by name, for a benchmark.
+    pub measured: Vec<(&'static str, f64)>,
     /// What was wrong.
     pub broken: Vec<String>,
 }
 
 impl Findings {
+    /// Notes a number under the name that a benchmark gives it.
+    pub fn measure(&mut self, metric: &'static str, value: impl TryInto<u32>) {
+        let value = value.try_into().map_or(f64::NAN, f64::from);
+        self.measured.push((metric, value));
+    }
+
     /// Notes a figure.
     pub fn tell(&mut self, figure: String) {
         self.figures.push(figure);
