@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use do_cluster_access_testbed::bench::Bench;
+use do_cluster_access_testbed::bench::{Baseline, Bench};
 use do_cluster_access_testbed::demo::Demo;
 use do_cluster_access_testbed::simulator::command::Simulate;
 
@@ -21,6 +21,7 @@ enum Command {
     Simulate(Simulate),
     Demo(Demo),
     Bench(Bench),
+    Baseline(Baseline),
 }
 
 #[tokio::main]
@@ -32,7 +33,12 @@ async fn main() -> ExitCode {
         Command::Simulate(simulate) => simulate.run().await,
         Command::Demo(demo) => return demo.run().await,
         Command::Bench(bench) => return bench.run().await,
+        Command::Baseline(baseline) => return exit_code(baseline.run().await),
     };
+    exit_code(outcome)
+}
+
+fn exit_code<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::contender::Contender;
 use super::error::Error;
-use super::world::{NAMESPACE, cluster};
-use crate::demo::names::TOKEN_SECRET;
+use super::world::{NAMESPACE, World};
 
 /// Requests under way at the same time, when there are many to make.
 pub(super) const IN_FLIGHT: usize = 16;
@@ -39,7 +39,7 @@ impl Verification {
         }
     }
 
-    fn policy(self) -> &'static str {
+    pub(super) fn policy(self) -> &'static str {
         match self {
             Self::On => "WhenReachable",
             Self::Off => "Off",
@@ -52,11 +52,6 @@ pub(super) fn name(number: usize) -> String {
     format!("access-{number:06}")
 }
 
-/// The name of the Secret that it becomes.
-pub(super) fn secret_name(number: usize) -> String {
-    format!("{}-kubeconfig", name(number))
-}
-
 /// The accesses through `client`.
 pub(super) fn api(client: &Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("doclusteraccess.dev", "v1alpha1", "DOClusterAccess");
@@ -66,38 +61,55 @@ pub(super) fn api(client: &Client) -> Api<DynamicObject> {
 
 /// Applies one access, as `kubectl apply --server-side` would.
 pub(super) async fn apply(
-    accesses: &Api<DynamicObject>,
+    world: &World,
+    contender: &Contender,
+    objects: &Api<DynamicObject>,
     number: usize,
-    verification: Verification,
 ) -> Result<(), Error> {
-    let access = json!({
-        "apiVersion": "doclusteraccess.dev/v1alpha1",
-        "kind": "DOClusterAccess",
-        "metadata": {"name": name(number), "namespace": NAMESPACE},
-        "spec": {
-            "cluster": {"name": cluster(number)},
-            "tokenSecretRef": {"name": TOKEN_SECRET},
-            "verification": verification.policy(),
-        },
-    });
+    let object = contender.object(world, number)?;
     let parameters = PatchParams::apply("bench");
-    let patch = Patch::Apply(access);
-    accesses.patch(&name(number), &parameters, &patch).await?;
+    objects
+        .patch(&name(number), &parameters, &Patch::Apply(object))
+        .await?;
     Ok(())
 }
 
 /// Applies many, as fast as 16 writers can.
 pub(super) async fn apply_all(
-    client: &Client,
+    world: &World,
+    contender: &Contender,
     numbers: Range<usize>,
-    verification: Verification,
 ) -> Result<(), Error> {
-    let accesses = api(client);
+    let objects = contender.api(world, &world.client).await?;
     stream::iter(numbers)
-        .map(|number| apply(&accesses, number, verification))
+        .map(|number| apply(world, contender, &objects, number))
         .buffer_unordered(IN_FLIGHT)
         .try_collect()
         .await
+}
+
+/// Has all of them replaced when the contender starts again.
+pub(super) async fn rotate_all(
+    world: &World,
+    contender: &Contender,
+    numbers: Range<usize>,
+) -> Result<(), Error> {
+    let Some(annotation) = contender.rotate_annotation() else {
+        return Ok(());
+    };
+    let objects = &contender.api(world, &world.client).await?;
+    let patch = &Patch::Merge(json!({"metadata": {"annotations": {annotation: "1"}}}));
+    stream::iter(numbers)
+        .map(|number| async move {
+            let parameters = PatchParams::default();
+            objects
+                .patch_metadata(&name(number), &parameters, patch)
+                .await
+        })
+        .buffer_unordered(IN_FLIGHT)
+        .try_for_each(|_| async { Ok(()) })
+        .await?;
+    Ok(())
 }
 
 /// Counts, by a watch of its own, the accesses that are Ready.

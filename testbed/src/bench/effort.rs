@@ -15,7 +15,7 @@ const BETWEEN_READS: Duration = Duration::from_millis(100);
 /// Nothing more is expected when so long nothing came.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// All requests of the operator's ServiceAccount since a position.
+/// All requests of the contender's ServiceAccount since a position.
 pub(super) struct Audited {
     requests: Vec<Request>,
 }

@@ -16,6 +16,8 @@ pub(super) enum Error {
     File { path: PathBuf, source: io::Error },
     #[error("{path} is not as expected: {content:?}")]
     Unreadable { path: PathBuf, content: String },
+    #[error("{path} is not a leg file: {why}")]
+    LegFile { path: PathBuf, why: String },
     #[error(transparent)]
     Output(#[from] io::Error),
     #[error("JSON: {0}")]
@@ -47,7 +49,7 @@ pub(super) enum Error {
     NotLogged,
     #[error("a watch ended before everything was seen")]
     WatchEnded,
-    #[error("the null writer came before the operator that it imitates")]
+    #[error("there is no operator whose writes the null writer could imitate")]
     NothingToImitate,
     #[error("the object {0} is not as expected")]
     Unexpected(String),

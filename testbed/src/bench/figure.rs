@@ -4,35 +4,58 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::error::Error;
 
 /// Who did the work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Leg {
     /// do-cluster-access itself.
     Operator,
     /// Nothing but the writes, 16 at a time: the floor of this machine in this minute.
     NullWriter,
+    /// The least that a controller can do.
+    Minimal,
+    /// What a team writes in an afternoon.
+    Naive,
+    /// That of a leg file, by its name.
+    External(String),
 }
 
 impl Leg {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(super) fn as_str(&self) -> &str {
         match self {
             Self::Operator => "operator",
             Self::NullWriter => "null-writer",
+            Self::Minimal => "minimal",
+            Self::Naive => "naive",
+            Self::External(name) => name,
         }
     }
 }
 
+impl Serialize for Leg {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Leg {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let own = [Self::Operator, Self::NullWriter, Self::Minimal, Self::Naive];
+        let known = own.into_iter().find(|leg| leg.as_str() == name);
+        Ok(known.unwrap_or(Self::External(name)))
+    }
+}
+
 /// One measurement.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Figure {
-    /// `W1` first issue, `W3` restart, `W4` idle, `W7` latency.
-    pub(super) workload: &'static str,
+    /// The name of a [`Workload`](super::workload::Workload).
+    pub(super) workload: String,
     /// Accesses.
     pub(super) n: usize,
     pub(super) leg: Leg,
@@ -47,12 +70,13 @@ pub(super) struct Figure {
 pub(super) struct Results {
     path: PathBuf,
     file: File,
+    heading: Value,
     figures: Vec<Figure>,
 }
 
 impl Results {
     /// Begins the file anew; its first line is `heading`.
-    pub(super) fn begin(path: &Path, heading: &Value) -> Result<Self, Error> {
+    pub(super) fn begin(path: &Path, heading: Value) -> Result<Self, Error> {
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).map_err(Error::file(directory))?;
         }
@@ -60,9 +84,11 @@ impl Results {
         let mut results = Self {
             path: path.to_owned(),
             file,
+            heading: Value::Null,
             figures: Vec::new(),
         };
-        results.line(heading)?;
+        results.line(&heading)?;
+        results.heading = heading;
         Ok(results)
     }
 
@@ -73,6 +99,11 @@ impl Results {
         }
         self.figures.extend(figures);
         Ok(())
+    }
+
+    /// Machine, commit and versions.
+    pub(super) fn heading(&self) -> &Value {
+        &self.heading
     }
 
     /// Everything so far.
@@ -87,6 +118,14 @@ impl Results {
             .write_all(line.as_bytes())
             .map_err(Error::file(&self.path))
     }
+}
+
+/// The figures in a file with a line of JSON each.
+pub(super) fn read(path: &Path) -> Result<Vec<Figure>, Error> {
+    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
+    text.lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
 }
 
 /// The number of things counted, as a figure.
@@ -105,7 +144,7 @@ mod tests {
     #[test]
     fn a_figure_is_a_line_of_json() {
         let figure = Figure {
-            workload: "W1",
+            workload: "W1".to_owned(),
             n: 1000,
             leg: Leg::NullWriter,
             run: 1,
@@ -119,8 +158,11 @@ mod tests {
 
     #[test]
     fn a_leg_is_called_the_same_everywhere() {
-        for leg in [Leg::Operator, Leg::NullWriter] {
-            assert_eq!(serde_json::json!(leg), leg.as_str());
+        let own = [Leg::Operator, Leg::NullWriter, Leg::Minimal, Leg::Naive];
+        for leg in own.into_iter().chain([Leg::External("eso".to_owned())]) {
+            let json = serde_json::json!(leg);
+            assert_eq!(json, leg.as_str());
+            assert_eq!(serde_json::from_value::<Leg>(json).expect("a leg"), leg);
         }
     }
 
@@ -129,7 +171,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("bench/results.jsonl");
         for commit in ["old", "new"] {
-            Results::begin(&path, &serde_json::json!({"commit": commit})).expect("a file");
+            Results::begin(&path, serde_json::json!({"commit": commit})).expect("a file");
         }
         let content = std::fs::read_to_string(&path).expect("the file");
         assert_eq!(content, "{\"commit\":\"new\"}\n");

@@ -7,24 +7,29 @@ use kube::Api;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::Value;
 
-use super::accesses::{IN_FLIGHT, ReadyCount, Verification, api, apply_all};
+use super::accesses::{IN_FLIGHT, ReadyCount, api, apply_all};
+use super::contender::Contender;
 use super::effort::Audited;
 use super::error::Error;
 use super::figure::{Figure, Leg, count};
-use super::first_issue::patience;
+use super::life::patience;
 use super::sample::Sample;
+use super::seen::Seen;
+use super::workload::Workload;
 use super::world::{NAMESPACE, World};
 
 /// Measures how fast `n` accesses are written, by the marks that the operator is measured by.
 pub(super) async fn measure(
     world: &World,
+    operator: &Contender,
     sample: &Sample,
     n: usize,
     run: usize,
 ) -> Result<Vec<Figure>, Error> {
-    apply_all(&world.client, 0..n, Verification::On).await?;
+    apply_all(world, operator, 0..n).await?;
     let objects = objects(world, sample).await?;
-    // The watch is part of the load under which the operator is measured.
+    // The watches are part of the load under which the others are measured.
+    let _seen = Seen::start(&world.client);
     let mut ready = ReadyCount::start(&world.client);
     let before = world.control_plane.audit_log().position().await?;
     let writer = Writer::new(world).await?;
@@ -37,7 +42,7 @@ pub(super) async fn measure(
     let audited = Audited::since(world, before).await?;
     let requests = count(audited.efforts()) / count(n);
     let figure = |metric: &str, value| Figure {
-        workload: "W1",
+        workload: Workload::W1.to_string(),
         n,
         leg: Leg::NullWriter,
         run,

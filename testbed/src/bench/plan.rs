@@ -1,85 +1,141 @@
 //! What is measured, in which order, and what follows from the figures of one run.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::accesses::Verification;
+use super::contender::Contender;
 use super::figure::{Figure, Leg};
-use super::latency;
+use super::workload::Workload;
 
 /// Something that is measured in a world of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Step {
-    FirstIssue {
+    /// First issue and what follows it.
+    Life {
+        contender: Contender,
+        workloads: BTreeSet<Workload>,
         n: usize,
         run: usize,
-        verification: Verification,
     },
     NullWriter {
         n: usize,
         run: usize,
     },
     Latency {
+        contender: Contender,
+        run: usize,
+    },
+    Foreign {
+        contender: Contender,
         run: usize,
     },
 }
 
-impl Step {
-    /// How many clusters it needs.
-    pub(super) fn clusters(&self) -> usize {
-        match self {
-            Self::FirstIssue { n, .. } | Self::NullWriter { n, .. } => *n,
-            Self::Latency { .. } => latency::CLUSTERS,
-        }
-    }
-}
-
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = |contender: &Contender| {
+            let leg = contender.leg.as_str();
+            match (&contender.leg, contender.verification) {
+                (Leg::Operator, verification) => format!("{leg}, verification {verification:?}"),
+                _ => leg.to_owned(),
+            }
+        };
         match self {
-            Self::FirstIssue {
+            Self::Life {
+                contender,
+                workloads,
                 n,
                 run,
-                verification,
-            } => write!(
-                formatter,
-                "run {run}: operator, first issue and restart, {n} accesses, verification {verification:?}"
-            ),
-            Self::NullWriter { n, run } => {
-                write!(formatter, "run {run}: null writer, {n} accesses")
+            } => {
+                let workloads: Vec<String> = workloads.iter().map(ToString::to_string).collect();
+                let (who, workloads) = (who(contender), workloads.join(", "));
+                write!(formatter, "run {run}: {who}: {workloads} with {n} accesses")
             }
-            Self::Latency { run } => {
-                write!(formatter, "run {run}: operator, latency of single accesses")
+            Self::NullWriter { n, run } => {
+                write!(formatter, "run {run}: null-writer: {n} accesses")
+            }
+            Self::Latency { contender, run } => {
+                let who = who(contender);
+                write!(formatter, "run {run}: {who}: W7, single accesses")
+            }
+            Self::Foreign { contender, run } => {
+                let who = who(contender);
+                write!(formatter, "run {run}: {who}: W9, foreign Secrets")
             }
         }
     }
 }
 
-/// Everything, run by run. Legs take turns; each run begins with another. The very first step is the operator
-/// as it is by default: the null writer imitates it.
-pub(super) fn steps(accesses: &[usize], runs: usize) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for run in 1..=runs {
-        for &n in accesses {
-            let mut legs = vec![
-                Step::FirstIssue {
-                    n,
-                    run,
-                    verification: Verification::On,
-                },
-                Step::NullWriter { n, run },
-                Step::FirstIssue {
-                    n,
-                    run,
-                    verification: Verification::Off,
-                },
-            ];
-            let turn = (run - 1) % legs.len();
-            legs.rotate_left(turn);
-            steps.extend(legs);
+/// What is wanted.
+pub(super) struct Plan {
+    pub(super) contenders: Vec<Contender>,
+    pub(super) null_writer: bool,
+    pub(super) workloads: BTreeSet<Workload>,
+    pub(super) accesses: Vec<usize>,
+    pub(super) runs: usize,
+}
+
+impl Plan {
+    /// Everything, run by run. Legs take turns; each run begins with another, but for the first, which the
+    /// operator begins as it is by default: the null writer imitates it.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for run in 1..=self.runs {
+            for &n in &self.accesses {
+                let mut legs: Vec<Step> = self
+                    .contenders
+                    .iter()
+                    .filter_map(|contender| self.life(contender, n, run))
+                    .collect();
+                if self.null_writer && self.workloads.contains(&Workload::W1) && !legs.is_empty() {
+                    legs.insert(1, Step::NullWriter { n, run });
+                }
+                let turn = (run - 1) % legs.len().max(1);
+                legs.rotate_left(turn);
+                steps.extend(legs);
+            }
+            let contenders = self.contenders.iter().cloned();
+            if self.workloads.contains(&Workload::W7) {
+                let latency = |contender| Step::Latency { contender, run };
+                steps.extend(contenders.clone().map(latency));
+            }
+            if self.workloads.contains(&Workload::W9) {
+                let operator = contenders.filter(is_default);
+                steps.extend(operator.map(|contender| Step::Foreign { contender, run }));
+            }
         }
-        steps.push(Step::Latency { run });
+        steps
     }
-    steps
+
+    fn life(&self, contender: &Contender, n: usize, run: usize) -> Option<Step> {
+        let lived = [Workload::W1, Workload::W3, Workload::W4, Workload::W5];
+        let mut workloads: BTreeSet<Workload> = lived
+            .into_iter()
+            .filter(|workload| self.workloads.contains(workload))
+            .collect();
+        if workloads.is_empty() {
+            return None;
+        }
+        // The first issue is what all the others need.
+        workloads.insert(Workload::W1);
+        if contender.leg == Leg::Operator && !is_default(contender) {
+            workloads.retain(|workload| *workload == Workload::W1);
+        } else if workloads.contains(&Workload::W5) && self.workloads.contains(&Workload::W7) {
+            workloads.insert(Workload::W7);
+        }
+        Some(Step::Life {
+            contender: contender.clone(),
+            workloads,
+            n,
+            run,
+        })
+    }
+}
+
+/// Whether it is the operator as it is by default.
+pub(super) fn is_default(contender: &Contender) -> bool {
+    contender.leg == Leg::Operator && contender.verification == Verification::On
 }
 
 const RATE: &str = "accesses_per_second";
@@ -90,8 +146,8 @@ pub(super) fn ratios(figures: &[Figure]) -> Vec<Figure> {
         figures
             .iter()
             .find(|figure| {
-                (figure.leg, figure.metric.as_str()) == (Leg::NullWriter, RATE)
-                    && (figure.workload, figure.n, figure.run) == (of.workload, of.n, of.run)
+                (&figure.leg, figure.metric.as_str()) == (&Leg::NullWriter, RATE)
+                    && (&figure.workload, figure.n, figure.run) == (&of.workload, of.n, of.run)
             })
             .map(|figure| figure.value)
     };
@@ -103,64 +159,113 @@ pub(super) fn ratios(figures: &[Figure]) -> Vec<Figure> {
             ..figure.clone()
         })
     };
-    let operator = figures.iter().filter(|figure| figure.leg == Leg::Operator);
-    operator.filter_map(ratio).collect()
+    let others = figures
+        .iter()
+        .filter(|figure| figure.leg != Leg::NullWriter);
+    others.filter_map(ratio).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    #[test]
-    fn legs_take_turns_and_the_first_is_the_operator_by_default() {
-        let steps: Vec<String> = steps(&[300], 2).iter().map(ToString::to_string).collect();
-        let expected = [
-            "run 1: operator, first issue and restart, 300 accesses, verification On",
-            "run 1: null writer, 300 accesses",
-            "run 1: operator, first issue and restart, 300 accesses, verification Off",
-            "run 1: operator, latency of single accesses",
-            "run 2: null writer, 300 accesses",
-            "run 2: operator, first issue and restart, 300 accesses, verification Off",
-            "run 2: operator, first issue and restart, 300 accesses, verification On",
-            "run 2: operator, latency of single accesses",
-        ];
-        assert_eq!(steps, expected);
+    fn contender(verification: Verification) -> Contender {
+        Contender::operator(Path::new("operator"), verification)
+    }
+
+    fn plan(workloads: &[Workload], accesses: &[usize], runs: usize) -> Plan {
+        let naive = Contender::baseline(Leg::Naive).expect("this program");
+        Plan {
+            contenders: vec![
+                contender(Verification::On),
+                contender(Verification::Off),
+                naive,
+            ],
+            null_writer: true,
+            workloads: workloads.iter().copied().collect(),
+            accesses: accesses.to_vec(),
+            runs,
+        }
+    }
+
+    fn shown(plan: &Plan) -> Vec<String> {
+        plan.steps().iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn a_rate_is_divided_by_that_of_the_null_writer_in_the_same_run() {
-        let figure = |leg, n, run, metric: &str, value| Figure {
-            workload: "W1",
+    fn legs_take_turns_and_each_run_begins_with_another() {
+        let shown = shown(&plan(&[Workload::W1], &[300], 2));
+        let expected = [
+            "run 1: operator, verification On: W1 with 300 accesses",
+            "run 1: null-writer: 300 accesses",
+            "run 1: operator, verification Off: W1 with 300 accesses",
+            "run 1: naive: W1 with 300 accesses",
+            "run 2: null-writer: 300 accesses",
+            "run 2: operator, verification Off: W1 with 300 accesses",
+            "run 2: naive: W1 with 300 accesses",
+            "run 2: operator, verification On: W1 with 300 accesses",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_needs_no_fleet_is_measured_once_a_run() {
+        let shown = shown(&plan(&[Workload::W7, Workload::W9], &[100, 1000], 1));
+        let expected = [
+            "run 1: operator, verification On: W7, single accesses",
+            "run 1: operator, verification Off: W7, single accesses",
+            "run 1: naive: W7, single accesses",
+            "run 1: operator, verification On: W9, foreign Secrets",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn without_verification_only_the_first_issue_is_measured() {
+        let shown = shown(&plan(&[Workload::W5, Workload::W7], &[100], 1));
+        let lives = &shown[..4];
+        let expected = [
+            "run 1: operator, verification On: W1, W5, W7 with 100 accesses",
+            "run 1: operator, verification Off: W1 with 100 accesses",
+            "run 1: naive: W1, W5, W7 with 100 accesses",
+            "run 1: operator, verification On: W7, single accesses",
+        ];
+        assert_eq!(lives, expected);
+    }
+
+    #[test]
+    fn ratios_are_within_a_run_and_a_number_of_accesses() {
+        let figure = |leg: &Leg, n, run, metric: &str, value| Figure {
+            workload: "W1".to_owned(),
             n,
-            leg,
+            leg: leg.clone(),
             run,
             metric: metric.to_owned(),
             value,
         };
+        let off = "accesses_per_second_verification_off";
         let figures = [
-            figure(Leg::NullWriter, 100, 1, "accesses_per_second", 200.0),
-            figure(Leg::NullWriter, 100, 2, "accesses_per_second", 400.0),
-            figure(Leg::NullWriter, 300, 1, "accesses_per_second", 800.0),
-            figure(Leg::Operator, 100, 1, "accesses_per_second", 100.0),
-            figure(
-                Leg::Operator,
-                100,
-                2,
-                "accesses_per_second_verification_off",
-                100.0,
-            ),
-            figure(Leg::Operator, 100, 2, "peak_rss_mib", 18.0),
-            figure(Leg::Operator, 300, 2, "accesses_per_second", 100.0),
+            figure(&Leg::NullWriter, 100, 1, RATE, 200.0),
+            figure(&Leg::NullWriter, 100, 2, RATE, 100.0),
+            figure(&Leg::NullWriter, 300, 1, RATE, 50.0),
+            figure(&Leg::Operator, 100, 1, RATE, 100.0),
+            figure(&Leg::Operator, 100, 2, off, 80.0),
+            figure(&Leg::Operator, 100, 3, RATE, 80.0),
+            figure(&Leg::Naive, 100, 1, RATE, 20.0),
+            figure(&Leg::Operator, 100, 1, "peak_rss_mib", 20.0),
         ];
         let expected = [
-            figure(Leg::Operator, 100, 1, "rate_over_null_writer", 0.5),
+            figure(&Leg::Operator, 100, 1, "rate_over_null_writer", 0.5),
             figure(
-                Leg::Operator,
+                &Leg::Operator,
                 100,
                 2,
                 "rate_over_null_writer_verification_off",
-                0.25,
+                0.8,
             ),
+            figure(&Leg::Naive, 100, 1, "rate_over_null_writer", 0.1),
         ];
         assert_eq!(ratios(&figures), expected);
     }

@@ -5,18 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::figure::{Figure, Leg};
 use super::statistics::median;
 
-type Row<'a> = (&'static str, usize, &'a str);
+type Row<'a> = (&'a str, usize, &'a str);
 
 /// A line for every metric, a column for every leg: the median over the runs, with the least and the most
 /// behind it.
 pub(super) fn table(figures: &[Figure]) -> String {
-    let mut cells: BTreeMap<Row<'_>, BTreeMap<Leg, Vec<f64>>> = BTreeMap::new();
+    let mut cells: BTreeMap<Row<'_>, BTreeMap<&Leg, Vec<f64>>> = BTreeMap::new();
     for figure in figures {
-        let row = (figure.workload, figure.n, figure.metric.as_str());
-        let values = cells.entry(row).or_default().entry(figure.leg).or_default();
+        let row = (figure.workload.as_str(), figure.n, figure.metric.as_str());
+        let values = cells
+            .entry(row)
+            .or_default()
+            .entry(&figure.leg)
+            .or_default();
         values.push(figure.value);
     }
-    let legs: BTreeSet<Leg> = figures.iter().map(|figure| figure.leg).collect();
+    let legs: BTreeSet<&Leg> = figures.iter().map(|figure| &figure.leg).collect();
     let heading = ["", "n", "median (least … most)"].map(ToOwned::to_owned);
     let mut lines = vec![
         heading
@@ -48,7 +52,7 @@ fn cell(values: &[f64]) -> String {
 }
 
 /// Three digits that matter, or all before the point.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         small if small < 10.0 => format!("{value:.2}"),
@@ -80,7 +84,7 @@ mod tests {
 
     fn figure(leg: Leg, run: usize, metric: &str, value: f64) -> Figure {
         Figure {
-            workload: "W1",
+            workload: "W1".to_owned(),
             n: 300,
             leg,
             run,

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::accesses::name;
 use super::error::Error;
 use super::stub_target::StubTarget;
 use crate::control_plane::{ControlPlane, Options, client_of};
 use crate::demo::install;
 use crate::demo::names::{OPERATOR, TOKEN_KEY, TOKEN_SECRET};
-use crate::demo::operator::Operator;
 use crate::demo::stage::root;
 use crate::simulator::{
     Account, Cluster, Latency, Limits, RunningSimulator, Scope, Settings, Simulator, system_clock,
@@ -41,6 +41,8 @@ pub(super) struct World {
     pub(super) client: Client,
     /// The operator's ServiceAccount.
     kubeconfig: PathBuf,
+    api_token: String,
+    cluster_ids: Vec<String>,
     directory: TempDir,
 }
 
@@ -51,7 +53,7 @@ impl World {
             .prefix("do-cluster-access-bench-")
             .tempdir()?;
         let target = StubTarget::start().await?;
-        let (simulator, api_token) = simulator(clusters, &target)?;
+        let (simulator, api_token, cluster_ids) = simulator(clusters, &target)?;
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let digitalocean = simulator.serve(any_port).await?;
         let control_plane = ControlPlane::start(Options {
@@ -67,7 +69,7 @@ impl World {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": TOKEN_SECRET, "namespace": NAMESPACE},
-            "stringData": {TOKEN_KEY: api_token},
+            "stringData": {TOKEN_KEY: &api_token},
         });
         install::apply(&control_plane, vec![install::namespace(NAMESPACE), token]).await?;
         let kubeconfig = control_plane
@@ -81,34 +83,55 @@ impl World {
             control_plane,
             client,
             kubeconfig,
+            api_token,
+            cluster_ids,
             directory,
         })
     }
 
-    /// Starts the operator, without the limits of DigitalOcean, which are not the subject.
-    pub(super) fn operator(
-        &self,
-        program: &Path,
-        log: &str,
-        more_flags: &[&str],
-    ) -> Result<Operator, Error> {
-        let limit = NO_LIMIT.to_string();
-        let mut flags = vec![
-            "--digitalocean-requests-per-minute",
-            &limit,
-            "--digitalocean-requests-per-hour",
-            &limit,
-        ];
-        flags.extend(more_flags);
-        let log = self.log(log);
-        let url = self.digitalocean.url();
-        Ok(Operator::start(
-            program,
-            &self.kubeconfig,
-            &url,
-            &flags,
-            &log,
-        )?)
+    /// A text with what is in braces replaced.
+    pub(super) fn fill_in(&self, text: &str) -> String {
+        text.replace("{kubeconfig}", &self.kubeconfig.display().to_string())
+            .replace("{digitalocean}", &self.digitalocean.url())
+            .replace("{token}", &self.api_token)
+            .replace("{namespace}", NAMESPACE)
+    }
+
+    /// The same for the text about one access.
+    pub(super) fn fill_in_for(&self, text: &str, number: usize) -> String {
+        let id = self.cluster_ids.get(number).map_or("", String::as_str);
+        self.fill_in(text)
+            .replace("{name}", &name(number))
+            .replace("{cluster}", &cluster(number))
+            .replace("{cluster_id}", id)
+    }
+
+    /// With the rights of the contender's ServiceAccount.
+    pub(super) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Gives the contender's ServiceAccount all rights: what the chart gives is the operator's.
+    pub(super) async fn allow_everything(&self) -> Result<(), Error> {
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "bench-contender"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "cluster-admin",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": OPERATOR, "namespace": OPERATOR}],
+        });
+        Ok(install::apply(&self.control_plane, vec![binding]).await?)
+    }
+
+    /// Applies a manifest as the administrator.
+    pub(super) async fn apply_manifest(&self, manifest: &str) -> Result<(), Error> {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(manifest)
+            .map_err(|error| Error::Unexpected(format!("manifest: {error}")))?;
+        Ok(install::apply(&self.control_plane, objects).await?)
     }
 
     /// Where a log of that name is.
@@ -129,7 +152,10 @@ impl World {
     }
 }
 
-fn simulator(clusters: usize, target: &StubTarget) -> Result<(Simulator, String), Error> {
+fn simulator(
+    clusters: usize,
+    target: &StubTarget,
+) -> Result<(Simulator, String, Vec<String>), Error> {
     let simulator = Simulator::new(Settings {
         limits: Limits {
             requests_per_minute: NO_LIMIT,
@@ -144,6 +170,7 @@ fn simulator(clusters: usize, target: &StubTarget) -> Result<(Simulator, String)
     simulator.add_account(Account::new(ACCOUNT))?;
     let api_token = simulator.draw_api_token();
     simulator.add_token(ACCOUNT, &api_token, Scope::Full)?;
+    let mut ids = Vec::new();
     for number in 0..clusters {
         let cluster = Cluster {
             name: cluster(number),
@@ -151,13 +178,13 @@ fn simulator(clusters: usize, target: &StubTarget) -> Result<(Simulator, String)
             certificate_authority: Some(target.certificate_authority().to_owned()),
             ..Cluster::default()
         };
-        simulator.add_cluster(ACCOUNT, cluster)?;
+        ids.push(simulator.add_cluster(ACCOUNT, cluster)?);
     }
-    Ok((simulator, api_token))
+    Ok((simulator, api_token, ids))
 }
 
 /// The name of a cluster: all are of the same length.
-pub(super) fn cluster(number: usize) -> String {
+fn cluster(number: usize) -> String {
     format!("cluster-{number:06}")
 }
 

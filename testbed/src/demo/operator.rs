@@ -1,12 +1,12 @@
 //! The operator's process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::wait::await_condition;
@@ -36,15 +36,23 @@ impl Operator {
         flags: &[&str],
         log: &Path,
     ) -> Result<Self, Error> {
-        let log_file = std::fs::File::create(log).map_err(Error::file(log))?;
-        let errors = log_file.try_clone().map_err(Error::file(log))?;
-        let process = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["run", "--digitalocean-api-url", digitalocean])
             .args(["--operator-namespace", OPERATOR])
             .args(["--admin-address", "127.0.0.1:0"])
             .args(flags)
             .env_clear()
-            .env("KUBECONFIG", kubeconfig)
+            .env("KUBECONFIG", kubeconfig);
+        Self::spawn(command, log)
+    }
+
+    /// Runs a command that ends on SIGTERM, with all that it writes in `log`.
+    pub(crate) fn spawn(mut command: Command, log: &Path) -> Result<Self, Error> {
+        let log_file = std::fs::File::create(log).map_err(Error::file(log))?;
+        let errors = log_file.try_clone().map_err(Error::file(log))?;
+        let program = PathBuf::from(command.as_std().get_program());
+        let process = command
             .stdin(Stdio::null())
             .stdout(log_file)
             .stderr(errors)
@@ -52,7 +60,7 @@ impl Operator {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(Error::file(program))?;
+            .map_err(Error::file(&program))?;
         Ok(Self { process })
     }
 
@@ -70,6 +78,15 @@ impl Operator {
             outcome = work => outcome,
             ended = self.process.wait() => Err(Error::OperatorEnded(ended?)),
         }
+    }
+
+    /// Lets it run for a while.
+    pub(crate) async fn run_for(&mut self, time: Duration) -> Result<(), Error> {
+        let passed = async {
+            sleep(time).await;
+            Ok(())
+        };
+        self.while_running(passed).await
     }
 
     /// Ends it as Kubernetes would: SIGTERM, and SIGKILL only when that does not help.
