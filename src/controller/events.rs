@@ -24,8 +24,16 @@ const NOTE_LIMIT: usize = 1024;
 /// Takes events to be sent. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    queue: mpsc::Sender<Event>,
+    queue: mpsc::Sender<WaitingEvent>,
     instance: Arc<str>,
+}
+
+/// An event that waits to be sent, as text: hundreds wait when many accesses are issued at once.
+pub struct WaitingEvent {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// The event, JSON.
+    pub body: Box<[u8]>,
 }
 
 /// What an event says.
@@ -43,7 +51,7 @@ pub struct Notice<'a> {
 impl Events {
     /// Where to put events, and where they come out. `instance` names this process.
     #[must_use]
-    pub fn channel(instance: &str) -> (Self, mpsc::Receiver<Event>) {
+    pub fn channel(instance: &str) -> (Self, mpsc::Receiver<WaitingEvent>) {
         let (queue, waiting) = mpsc::channel(WAITING_EVENTS);
         (
             Self {
@@ -57,7 +65,11 @@ impl Events {
     /// Has an event sent that is about `access`.
     pub fn send(&self, access: &DOClusterAccess, now: Timestamp, notice: &Notice<'_>) {
         let event = self.event(access, now, notice);
-        if self.queue.try_send(event).is_err() {
+        let waiting = serde_json::to_vec(&event).map(|body| WaitingEvent {
+            namespace: event.metadata.namespace.unwrap_or_default().into(),
+            body: body.into(),
+        });
+        if !waiting.is_ok_and(|waiting| self.queue.try_send(waiting).is_ok()) {
             debug!(
                 reason = notice.reason,
                 "too many events are waiting: one is dropped"
@@ -99,12 +111,12 @@ impl Events {
 }
 
 /// Sends what comes out of `waiting`, one after another, until nothing can come any more.
-pub(super) async fn deliver(kubernetes: Kubernetes, mut waiting: mpsc::Receiver<Event>) {
+pub(super) async fn deliver(kubernetes: Kubernetes, mut waiting: mpsc::Receiver<WaitingEvent>) {
     let mut outage = kubernetes.outage.changes();
     while let Some(event) = waiting.recv().await {
         outage.until_answers().await;
-        if let Err(error) = kubernetes.create_event(&event).await {
-            debug!(%error, reason = ?event.reason, "an event could not be written");
+        if let Err(error) = kubernetes.create_event(event).await {
+            debug!(%error, "an event could not be written");
         }
     }
 }

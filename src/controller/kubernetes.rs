@@ -14,6 +14,7 @@ use kube::{Client, Resource};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use super::events::WaitingEvent;
 use super::outage::Outage;
 use super::watched::Watched;
 use crate::api::{DOAccount, DOAccountStatus, DOClusterAccess, DOClusterAccessStatus};
@@ -327,11 +328,9 @@ impl Kubernetes {
     ///
     /// # Errors
     /// As for any write.
-    pub async fn create_event(&self, event: &Event) -> Result<(), ApiError> {
-        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
-        let body = serde_json::to_vec(event).map_err(kube::Error::SerdeError)?;
-        let request = Request::new(Event::url_path(&(), Some(namespace)))
-            .create(&PostParams::default(), body)
+    pub(super) async fn create_event(&self, event: WaitingEvent) -> Result<(), ApiError> {
+        let request = Request::new(Event::url_path(&(), Some(&event.namespace)))
+            .create(&PostParams::default(), event.body.into())
             .map_err(kube::Error::BuildRequest)?;
         // What it answers is the event again.
         self.within_deadline(self.client.request_text(request))

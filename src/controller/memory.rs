@@ -18,15 +18,16 @@ use crate::status::Verification;
 /// Unscheduled issues, and repairs, that are remembered: more than any limit on them.
 const TIMES_REMEMBERED: usize = 16;
 
-/// What is remembered of one access.
+/// What is remembered of one access. What is there for a moment only is boxed: most of the time there are
+/// thousands of these with nothing in them.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The last attempt failed.
     pub failure: Option<Failure>,
     /// A credential that is issued and not, or not everywhere, published.
-    pub held: Option<HeldCredential>,
+    pub held: Option<Box<HeldCredential>>,
     /// Half of an issue: the other half failed.
-    pub draft: Option<Draft>,
+    pub draft: Option<Box<Draft>>,
     /// When the last issue began.
     pub last_issue_at: Option<EpochSeconds>,
     /// When unscheduled issues began, the latest last.

@@ -7,7 +7,7 @@ use super::caches::Caches;
 use super::context::Context;
 use super::key::ObjectKey;
 use super::kubernetes::ApiError;
-use super::memory::{HeldCredential, Memory};
+use super::memory::Memory;
 use super::subject::Subject;
 use crate::api::{DOClusterAccessStatus, Output, Reason};
 use crate::outputs::{
@@ -111,7 +111,7 @@ impl Observation {
             former: self.former.as_ref().map(|former| former.issue.clone()),
             incomplete: self.incomplete,
             ever_issued: memory.last_issue_at.is_some() || status.is_some_and(was_ever_issued),
-            held: memory.held.as_ref().map(HeldCredential::summary),
+            held: memory.held.as_ref().map(|held| held.summary()),
             failure: memory.failure.clone(),
             last_issue_at: memory.last_issue_at,
             unscheduled: memory.unscheduled.clone(),

@@ -2,7 +2,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
-use super::super::memory::Reverification;
+use super::super::memory::{HeldCredential, Reverification};
 use super::*;
 use crate::api::{ClusterStatus, DOClusterAccess};
 use crate::credential::fixtures::token_credential;
@@ -441,7 +441,7 @@ fn what_memory_holds_of_the_published_issue_is_not_missing() {
         vec![None, Some(written(&subject, 1, &material(100)))],
     );
     let remembers = |issued_at| Memory {
-        held: Some(HeldCredential {
+        held: Some(Box::new(HeldCredential {
             material: material(issued_at),
             kubeconfig: None,
             reason: IssueReason::First,
@@ -451,7 +451,7 @@ fn what_memory_holds_of_the_published_issue_is_not_missing() {
             cluster: ClusterStatus::default(),
             facts: facts(),
             registrations: Vec::new(),
-        }),
+        })),
         ..Memory::default()
     };
     assert!(seen.lacks_material(&subject, &Memory::default()));

@@ -40,14 +40,14 @@ impl Run<'_> {
         let user = may_share(reason).then_some(&self.subject.key);
         let fingerprint = token.token.fingerprint();
         let Some(minting) = begin_minting(self.context, fingerprint, &shared, user) else {
-            self.memory.draft = Some(draft);
+            self.memory.draft = Some(Box::new(draft));
             return self.now + MAX_SLEEP_SECONDS;
         };
         if may_share(reason) {
             self.complete_from_shared(&shared, &mut draft, &found);
         }
         if let Err(back) = self.grant(&found, &draft) {
-            self.memory.draft = Some(draft);
+            self.memory.draft = Some(Box::new(draft));
             return back;
         }
         let mints = issue::missing_calls(&self.subject, &draft) > 0;
@@ -77,7 +77,7 @@ impl Run<'_> {
             Ok(held) => {
                 // A failed attempt is no issue: the retry rule alone spaces attempts.
                 self.memory.last_issue_at = Some(self.now);
-                self.memory.held = Some(held);
+                self.memory.held = Some(Box::new(held));
                 self.publish_held(found).await
             }
             Err(IssueError::Call(error)) => {
@@ -85,11 +85,11 @@ impl Run<'_> {
                     // What was refused brought nothing into being: it is no issue, only a failed attempt.
                     self.memory.forget_unscheduled(self.now);
                 }
-                self.memory.draft = Some(draft);
+                self.memory.draft = Some(Box::new(draft));
                 self.call_failed(found, &error, &token).await
             }
             Err(IssueError::Invalid { why }) => {
-                self.memory.draft = Some(draft);
+                self.memory.draft = Some(Box::new(draft));
                 warn!(why, "DigitalOcean's answer cannot be used");
                 let until = self.fail(&found, Reason::ApiResponseInvalid, Some(why), None, true);
                 self.settle(&found, until).await

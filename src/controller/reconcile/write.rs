@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use tracing::info;
 
-use super::super::memory::HeldCredential;
 use super::super::observe::Observation;
 use super::super::publish::{self, WriteFailure};
 use super::super::report;
@@ -57,9 +56,9 @@ impl Run<'_> {
                     let issue = &held.material.issue;
                     let given_up = reason == Reason::CredentialRejected
                         && is_given_up(issue.issued_at, issue.expires_at, self.now);
-                    self.memory.held = (!given_up).then_some(HeldCredential {
-                        not_before: until,
-                        ..held
+                    self.memory.held = (!given_up).then(|| {
+                        held.not_before = until;
+                        held
                     });
                     return self.settle(&found, until).await;
                 }
