@@ -49,8 +49,18 @@ impl<'w> Release<'w> {
 
     /// `helm install`, or why it failed. Returns what it printed, notes included.
     pub(crate) async fn try_install(&self, values: &Value) -> Result<String, String> {
+        self.install_with(values, &[]).await
+    }
+
+    /// The same with more flags.
+    pub(crate) async fn install_with(
+        &self,
+        values: &Value,
+        flags: &[&str],
+    ) -> Result<String, String> {
         let chart = self.chart.to_str().unwrap();
         let arguments = ["install", &self.name, chart, "--create-namespace"];
+        let arguments = [&arguments, flags].concat();
         self.helm(&arguments, Some(values)).await
     }
 
@@ -71,6 +81,13 @@ impl<'w> Release<'w> {
         let chart = self.chart.to_str().unwrap();
         let arguments = ["upgrade", &self.name, chart, "--reuse-values"];
         self.helm(&arguments, None).await.unwrap()
+    }
+
+    /// `helm rollback`.
+    pub(crate) async fn roll_back_to(&self, revision: u32) {
+        let revision = revision.to_string();
+        let arguments = ["rollback", &self.name, &revision];
+        self.helm(&arguments, None).await.unwrap();
     }
 
     /// `helm uninstall`. Returns what it printed.

@@ -93,7 +93,7 @@ async fn an_older_release_is_upgraded(world: &World, release: &Release<'_>) -> (
     assert!(!exists(&client, account, None, "default").await);
     assert!(!columns(world).await.contains(&"Ready".to_owned()));
 
-    let team = Stage::with_operator(world, async |_| "default".to_owned()).await;
+    let team = Stage::on(world).await;
     let scope = do_cluster_access_testbed::simulator::Scope::Full;
     let simulator = &world.simulator;
     simulator
@@ -109,6 +109,10 @@ async fn an_older_release_is_upgraded(world: &World, release: &Release<'_>) -> (
         !notes.contains("MISSING") && !notes.contains(&api_token),
         "{notes}"
     );
+    assert!(columns(world).await.contains(&"Ready".to_owned()));
+    release.roll_back_to(1).await;
+    assert!(!columns(world).await.contains(&"Ready".to_owned()));
+    release.upgrade(&values(release, &api_token)).await;
     assert!(columns(world).await.contains(&"Ready".to_owned()));
     (Account::existing(&client, "default"), team)
 }
@@ -204,6 +208,10 @@ async fn a_release_under_another_name_takes_the_definitions_only_when_told_to(
     assert!(refused.contains("invalid ownership metadata"), "{refused}");
     let left_alone = json!({"crds": {"install": false}});
     other.install(&other.values(left_alone)).await;
+    other.uninstall().await;
+    let taken = other.values(json!({}));
+    let installed = other.install_with(&taken, &["--take-ownership"]).await;
+    assert!(installed.is_ok(), "{installed:?}");
     other.uninstall().await;
     assert!(columns(world).await.contains(&"Ready".to_owned()));
 }
