@@ -46,6 +46,7 @@ pub(super) async fn answers_every_query(dashboard: &str, prometheus: &Prometheus
     let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
     let variables = variables.filter(|variable| variable["type"] == "query");
     for variable in variables {
+        assert_eq!(variable["query"]["query"], variable["definition"]);
         let query = substituted(&text(&variable["definition"]));
         let inner = query
             .strip_prefix("label_values(")
