@@ -262,7 +262,11 @@ impl Proxied {
     pub(super) async fn stop(mut self) -> Vec<CallName> {
         self.process.terminate().await;
         let ended = self.process.ends().await;
-        assert_eq!(ended.code(), Some(0), "{}", self.process.log());
+        let log = self.process.log();
+        // To leave at once is what it must do on a machine that is too busy to renew a lease in time.
+        let too_busy = log.contains("the lease could not be renewed in time");
+        let expected = Some(i32::from(too_busy));
+        assert_eq!(ended.code(), expected, "{log}");
         let calls = self
             .proxy
             .calls()
