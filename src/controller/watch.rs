@@ -25,7 +25,7 @@ use crate::outputs::{FoundMetadata, MANAGED_SELECTOR};
 
 /// Objects read at a time when a watch starts. The text of a page and what is made of it are in memory at the
 /// same time, several kilobytes an object: more than all that is kept of them.
-const PAGE_SIZE: u32 = 200;
+const PAGE_SIZE: u32 = 100;
 
 /// Something that a watch told, and where it watches: a namespace, or all.
 pub(super) struct Told {
