@@ -13,9 +13,11 @@ BENCH_RUSH := target/bench/rush.jsonl
 
 .PHONY: bench bench-quick bench-build bench-rush
 
-bench: bench-build $(if $(WORKLOADS),,bench-rush) ## what the operator costs, beside other ways, into docs/benchmarks.md (ACCESSES=100,1000 RUNS=3 WORKLOADS=W1,… LEGS=operator,… LEG_FILES='a.yaml b.yaml' PAGE=docs/benchmarks.md)
-	@$(BENCH) --accesses $(ACCESSES) $(if $(RUNS),--runs $(RUNS)) $(if $(WORKLOADS),--workloads $(WORKLOADS),--also $(BENCH_RUSH)) \
-	    $(if $(LEGS),--legs $(LEGS)) $(foreach file,$(LEG_FILES),--leg-file $(file)) --page $(or $(PAGE),docs/benchmarks.md)
+bench: bench-build $(if $(WORKLOADS),,bench-rush) ## what the operator costs, beside other ways, into docs/benchmarks.md (ACCESSES=100,1000 RUNS=3 WORKLOADS=W1,… LEGS=operator,… LEG_FILES='a.yaml …' RESULTS=… ALSO='b.jsonl …' PAGE=none)
+	@$(BENCH) --accesses $(ACCESSES) $(if $(RUNS),--runs $(RUNS)) $(if $(RESULTS),--results $(RESULTS)) \
+	    $(if $(WORKLOADS),--workloads $(WORKLOADS),--also $(BENCH_RUSH)) $(if $(LEGS),--legs $(LEGS)) \
+	    $(foreach file,$(LEG_FILES),--leg-file $(file)) $(foreach file,$(ALSO),--also $(file)) \
+	    $(if $(filter none,$(PAGE)),,--page $(or $(PAGE),docs/benchmarks.md))
 
 bench-quick: bench-build ## the same with 300 accesses, once, in less than 5 minutes
 	@$(BENCH) --accesses 300 --runs $(or $(RUNS),1) --workloads W1,W3,W5,W7

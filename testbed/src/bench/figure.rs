@@ -120,12 +120,17 @@ impl Results {
     }
 }
 
-/// The figures in a file with a line of JSON each.
+/// The figures in a file with a line of JSON each; the heading of results is passed over.
 pub(super) fn read(path: &Path) -> Result<Vec<Figure>, Error> {
     let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-    text.lines()
-        .map(|line| Ok(serde_json::from_str(line)?))
-        .collect()
+    let mut figures = Vec::new();
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        if line.get("commit").is_none() {
+            figures.push(serde_json::from_value(line)?);
+        }
+    }
+    Ok(figures)
 }
 
 /// The number of things counted, as a figure.
@@ -175,5 +180,23 @@ mod tests {
         }
         let content = std::fs::read_to_string(&path).expect("the file");
         assert_eq!(content, "{\"commit\":\"new\"}\n");
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_without_its_heading() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("results.jsonl");
+        let figure = Figure {
+            workload: "W6".to_owned(),
+            n: 10_000,
+            leg: Leg::Operator,
+            run: 1,
+            metric: "expired".to_owned(),
+            value: 0.0,
+        };
+        let heading = serde_json::json!({"commit": "abc", "machine": {}});
+        let mut results = Results::begin(&path, heading).expect("a file");
+        results.add(vec![figure.clone()]).expect("written");
+        assert_eq!(read(&path).expect("figures"), [figure]);
     }
 }

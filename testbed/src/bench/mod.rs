@@ -78,7 +78,7 @@ pub struct Bench {
     /// Another operator to measure: a YAML file that docs/benchmarks.md describes
     #[arg(long, value_name = "FILE")]
     leg_file: Vec<PathBuf>,
-    /// Figures that were measured elsewhere, as JSON lines, to be taken over into the results
+    /// Results of before, or figures that were measured elsewhere, as JSON lines, to be taken over
     #[arg(long, value_name = "FILE")]
     also: Vec<PathBuf>,
     /// The page whose figures are replaced, and beside it the plot
