@@ -1,12 +1,15 @@
 //! What a run must be for its result to mean anything.
 
 use base64::Engine;
+use do_cluster_access::controller::lease::Timing;
 
 use crate::checks::check;
 use crate::chronicle::Chronicle;
 use crate::draw::{Shape, draw};
 use crate::journal::Event;
 use crate::run::{Record, run, run_and_listen};
+use crate::stage::{Cast, Stage, play};
+use crate::weather::ApiFault;
 
 fn storm(seed: u64) -> Record {
     run(draw(seed, Shape::Storm))
@@ -51,6 +54,36 @@ fn nothing_is_wrong_with_the_first_seeds() {
         let violations = check(&Chronicle::new(&record));
         assert_eq!(violations, [], "{}", record.plan);
     }
+}
+
+/// Whether a process that leads still does when the next so many requests about its lease get no answer.
+fn leads_on_after(lost: u32) -> bool {
+    let cast = Cast {
+        accesses: 1,
+        tokens: 1,
+        tenants: 1,
+        clusters: 1,
+        replicas: 1,
+    };
+    let mut plan = cast.plan(|_| (86_400, serde_json::json!({})));
+    plan.election = Some(Timing::default());
+    play(async {
+        let mut stage = Stage::set(plan).await;
+        stage.start();
+        stage.wait(60).await;
+        stage.weather.strike_api(1, ApiFault::HangAfter, lost);
+        stage.wait(60).await;
+        let (journal, faults) = stage.journal.take();
+        assert_eq!(faults["API server: hung after effect"], u64::from(lost));
+        let ended = |event: &Event| matches!(event, Event::Ended { .. });
+        !journal.iter().any(|entry| ended(&entry.event))
+    })
+}
+
+#[test]
+fn a_leader_whose_renewal_is_never_answered_goes_on_leading_and_after_a_second_it_leaves() {
+    assert!(leads_on_after(1));
+    assert!(!leads_on_after(2));
 }
 
 #[test]

@@ -36,8 +36,9 @@ impl Default for Timing {
     }
 }
 
-/// A request that takes longer has failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// A request that takes longer has failed. A busy API server takes seconds, and a leader has time for two such
+/// requests before its deadline.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Whether this process leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +95,20 @@ impl Candidate {
         let mut renewed_at: Option<Instant> = None;
         loop {
             let began = Instant::now();
-            let leads = match timeout(REQUEST_TIMEOUT, self.acquire_or_renew()).await {
+            let remaining = renewed_at.map_or(Duration::MAX, |last| {
+                self.timing.renew_deadline.saturating_sub(last.elapsed())
+            });
+            let patience = REQUEST_TIMEOUT.min(remaining);
+            let leads = match timeout(patience, self.acquire_or_renew()).await {
                 Ok(Ok(leads)) => Some(leads),
                 Ok(Err(error)) => {
                     debug!(%error, "the lease could not be read or written");
                     None
                 }
-                Err(_) => None,
+                Err(_) => {
+                    self.forget_own();
+                    None
+                }
             };
             match (leads, renewed_at) {
                 (Some(true), _) => {
@@ -122,10 +130,15 @@ impl Candidate {
                 }
                 _ => {}
             }
+            let mut pause = self.timing.period;
+            if leads.is_none() && renewed_at.is_some() {
+                // Before the deadline a leader has to try more than once.
+                pause = (pause / 3).saturating_sub(began.elapsed());
+            }
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                () = sleep(self.timing.period) => {}
+                () = sleep(pause) => {}
             }
         }
         if renewed_at.is_some() {
@@ -137,7 +150,11 @@ impl Candidate {
         let now = self.clock.now();
         if let Some((lease, _)) = self.seen.as_ref().filter(|(lease, _)| self.is_mine(lease)) {
             // Nobody else writes a lease that holds, so nothing needs to be read first.
-            return self.write(self.next(lease.clone(), now)).await;
+            match self.write(self.next(lease.clone(), now)).await {
+                // Our last write may have taken effect although no answer came.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                written => return written,
+            }
         }
         let Some(lease) = self.leases.get_opt(&self.name).await? else {
             let lease = self
@@ -165,11 +182,15 @@ impl Candidate {
                 Ok(true)
             }
             Err(error) => {
-                // Whether the write took effect, and what is there now, the next look tells.
-                self.seen = self.seen.take().filter(|(lease, _)| !self.is_mine(lease));
+                self.forget_own();
                 Err(error)
             }
         }
+    }
+
+    /// Whether a write of ours took effect, and what is there now, the next look tells.
+    fn forget_own(&mut self) {
+        self.seen = self.seen.take().filter(|(lease, _)| !self.is_mine(lease));
     }
 
     /// Gives the lease up, if it is still ours.
