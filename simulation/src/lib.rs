@@ -20,7 +20,6 @@ pub mod doors;
 pub mod draw;
 pub mod journal;
 pub mod log;
-pub mod open;
 pub mod outage;
 pub mod panics;
 pub mod plan;
