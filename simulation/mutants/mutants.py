@@ -2,11 +2,12 @@
 """Tests of the tests: every seeded bug of bugs.toml must be noticed by what it says notices it.
 
 All bugs are built at once, into a copy of the tree: each edit becomes `if <this bug> { new } else { old }`, and a
-variable of the environment says which bug there is, if any. So there are two builds in all, and without a bug the
-same programs must find nothing.
+variable of the environment says which bug there is, if any. So there are two builds at the most, and without a bug
+the same programs must find nothing.
 """
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -126,9 +127,18 @@ class Programs:
             "RUST_BACKTRACE": "0",
         }
         self.environment.pop(VARIABLE, None)
-        simulate = ["build", "--package", "do-cluster-access-simulation", "--profile", profile]
-        self.simulate = self.build(simulate, "simulate")
-        self.tests = self.build(["test", "--lib", "--no-run"], "do_cluster_access")
+        self.profile = profile
+
+    @functools.cached_property
+    def simulate(self):
+        print("building the simulation with all bugs in it", flush=True)
+        build = ["build", "--package", "do-cluster-access-simulation", "--profile", self.profile]
+        return self.build(build, "simulate")
+
+    @functools.cached_property
+    def tests(self):
+        print("building the library's tests with all bugs in them", flush=True)
+        return self.build(["test", "--lib", "--no-run"], "do_cluster_access")
 
     def build(self, arguments, name):
         command = ["cargo", *arguments, "--locked", "--quiet", "--message-format", "json-render-diagnostics"]
@@ -278,9 +288,7 @@ def main():
     began = time.monotonic()
     options.tree.mkdir(parents=True, exist_ok=True)
     copy_tree(options.tree.resolve(), mutated_files(bugs))
-    print("building the simulation and the library's tests with all bugs in them", flush=True)
     programs = Programs(options.tree.resolve(), options.target.resolve(), options.profile)
-    print(f"built in {time.monotonic() - began:.0f} s", flush=True)
     if options.find:
         return find(programs, chosen, seeds, options.find)
 
