@@ -4,9 +4,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use do_cluster_access::controller::READ_TIMEOUT;
+use do_cluster_access::outputs::FIELD_MANAGER;
 use do_cluster_access_testbed::api_server::{AnswerBody, Service};
 use futures::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use http::header::USER_AGENT;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
@@ -132,7 +134,10 @@ impl ApiServerDoor {
         }
     }
 
-    async fn forward(&self, request: Request<Body>) -> Response<AnswerBody> {
+    async fn forward(&self, mut request: Request<Body>) -> Response<AnswerBody> {
+        // By this a deletion is known to be the operator's: it has no field manager.
+        let agent = HeaderValue::from_static(FIELD_MANAGER);
+        request.headers_mut().insert(USER_AGENT, agent);
         match tower::Service::call(&mut self.server.clone(), request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
