@@ -54,8 +54,9 @@ impl Moment {
     fn mints(self) -> RangeInclusive<usize> {
         match self {
             Minted => 2..=2,
-            Answered => 1..=2,
-            Due | Published | Reported => 1..=1,
+            // On a busy machine the kill may come a little later than it was meant to.
+            Due | Answered => 1..=2,
+            Published | Reported => 1..=1,
         }
     }
 }
