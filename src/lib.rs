@@ -71,6 +71,7 @@ pub mod permission;
 pub mod process;
 pub mod redaction;
 pub mod rotation;
+pub mod signal;
 pub mod status;
 pub mod target;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! What users, tenants and other programs do to the world, each as one request of theirs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use do_cluster_access::api::DOClusterAccess;
@@ -50,14 +51,8 @@ impl Hands {
 
     /// Accounts, clusters, tokens and namespaces.
     pub async fn furnish(&self) {
-        let namespaces: std::collections::BTreeSet<_> = self
-            .plan
-            .accesses
-            .iter()
-            .map(|access| access.namespace.clone())
-            .collect();
-        for namespace in &namespaces {
-            self.world.api_server.create_namespace(namespace);
+        for namespace in self.tenants() {
+            self.world.api_server.create_namespace(&namespace);
         }
         for (index, account) in self.plan.accounts.iter().enumerate() {
             let token = Self::token_name(index, 0);
@@ -87,15 +82,13 @@ impl Hands {
         if self.plan.accounts[account].shared {
             return vec![OPERATOR_NAMESPACE.to_owned()];
         }
-        let mut namespaces: Vec<_> = self
-            .plan
-            .accesses
-            .iter()
-            .map(|access| access.namespace.clone())
-            .collect();
-        namespaces.sort();
-        namespaces.dedup();
-        namespaces
+        self.tenants().into_iter().collect()
+    }
+
+    /// The namespaces with accesses.
+    fn tenants(&self) -> BTreeSet<String> {
+        let accesses = self.plan.accesses.iter();
+        accesses.map(|access| access.namespace.clone()).collect()
     }
 
     /// Writes the token of an account wherever it is kept.

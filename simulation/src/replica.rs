@@ -16,6 +16,7 @@ use tracing::{Instrument, info_span};
 
 use crate::doors::{Process, doors};
 use crate::journal::{End, Event, Journal};
+use crate::plan::Plan;
 use crate::time::SkewedClock;
 use crate::weather::Weather;
 use crate::world::{OPERATOR_NAMESPACE, World};
@@ -33,6 +34,21 @@ pub struct Deployment {
     pub election: Option<Timing>,
     /// Seconds from the end of a process to the next, each time the next of them.
     pub restart_delays: Vec<u64>,
+}
+
+impl Deployment {
+    /// In a new world, with the weather that `rng` draws.
+    #[must_use]
+    pub fn of(plan: &Plan, rng: fastrand::Rng) -> Self {
+        let world = World::new(plan.seed);
+        Self {
+            weather: Weather::new(rng),
+            journal: Journal::new(&world.time),
+            world,
+            election: plan.election,
+            restart_delays: plan.restart_delays.clone(),
+        }
+    }
 }
 
 /// A replica that is started again whenever it ends.

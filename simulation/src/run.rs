@@ -140,26 +140,18 @@ const SECOND_LEADER: usize = 7;
 impl Run {
     fn new(plan: Plan) -> Self {
         let plan = Arc::new(plan);
-        let world = World::new(plan.seed);
-        let weather = Weather::new(fastrand::Rng::with_seed(plan.seed ^ 0x5eed));
-        let journal = Journal::new(&world.time);
-        let deployment = Deployment {
-            world: world.clone(),
-            weather: weather.clone(),
-            journal: journal.clone(),
-            election: plan.election,
-            restart_delays: plan.restart_delays.clone(),
-        };
+        let rng = fastrand::Rng::with_seed(plan.seed ^ 0x5eed);
+        let deployment = Deployment::of(&plan, rng);
         Self {
-            hands: Hands::new(&world, &plan),
+            hands: Hands::new(&deployment.world, &plan),
             tokens: vec![0; plan.accounts.len()],
             replicas: Vec::new(),
             stepped_at: None,
             active: BTreeMap::new(),
             plan,
-            world,
-            weather,
-            journal,
+            world: deployment.world.clone(),
+            weather: deployment.weather.clone(),
+            journal: deployment.journal.clone(),
             deployment,
         }
     }

@@ -106,27 +106,18 @@ impl Stage {
     /// Everything in place, and the operator not yet started.
     pub async fn set(plan: Plan) -> Self {
         let plan = Arc::new(plan);
-        let world = World::new(plan.seed);
-        let weather = Weather::new(fastrand::Rng::with_seed(plan.seed));
-        let journal = Journal::new(&world.time);
-        let hands = Hands::new(&world, &plan);
+        let deployment = Deployment::of(&plan, fastrand::Rng::with_seed(plan.seed));
+        let hands = Hands::new(&deployment.world, &plan);
         hands.furnish().await;
         for (index, access) in plan.accesses.iter().enumerate() {
             if access.created_at == 0 {
                 hands.create_access(index, &access.spec).await;
             }
         }
-        let deployment = Deployment {
-            world: world.clone(),
-            weather: weather.clone(),
-            journal: journal.clone(),
-            election: plan.election,
-            restart_delays: plan.restart_delays.clone(),
-        };
         Self {
-            world,
-            weather,
-            journal,
+            world: deployment.world.clone(),
+            weather: deployment.weather.clone(),
+            journal: deployment.journal.clone(),
             hands,
             plan,
             replicas: Vec::new(),

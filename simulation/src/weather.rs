@@ -1,11 +1,10 @@
 //! What is wrong at the doors right now, and what that means for the next request.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use do_cluster_access::signal::{Listener, Signal};
 
 /// What is wrong with the API server's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +104,8 @@ pub struct Weather(Arc<Inner>);
 
 struct Inner {
     state: Mutex<State>,
-    /// Counts up whenever all watches are to be cut.
-    cuts: AtomicU64,
-    /// Wakes in the order in which it was waited for, which tokio's `watch` draws.
-    cut: Notify,
+    /// All watches are to be cut.
+    cuts: Signal,
 }
 
 struct State {
@@ -140,8 +137,7 @@ impl Weather {
                 no_connection: BTreeMap::new(),
                 crash: None,
             }),
-            cuts: AtomicU64::new(0),
-            cut: Notify::new(),
+            cuts: Signal::default(),
         }))
     }
 
@@ -212,17 +208,13 @@ impl Weather {
 
     /// Breaks all watches off that are under way.
     pub fn cut_watches(&self) {
-        self.0.cuts.fetch_add(1, Ordering::Relaxed);
-        self.0.cut.notify_waiters();
+        self.0.cuts.tell();
     }
 
     /// Tells when watches are cut from now on.
     #[must_use]
-    pub fn cuts(&self) -> Cuts {
-        Cuts {
-            seen: self.0.cuts.load(Ordering::Relaxed),
-            weather: self.clone(),
-        }
+    pub fn cuts(&self) -> Listener {
+        self.0.cuts.listen()
     }
 
     /// Has a process killed at a point.
@@ -324,27 +316,6 @@ impl Weather {
         faults
             .find(|(which, _)| which.as_deref().is_none_or(|which| which == cluster))
             .map(|(_, fault)| *fault)
-    }
-}
-
-/// Tells when watches are cut.
-pub struct Cuts {
-    weather: Weather,
-    seen: u64,
-}
-
-impl Cuts {
-    /// Until they are.
-    pub async fn next(&mut self) {
-        loop {
-            // Who waits from here on misses none.
-            let cut = self.weather.0.cut.notified();
-            let cuts = self.weather.0.cuts.load(Ordering::Relaxed);
-            if std::mem::replace(&mut self.seen, cuts) != cuts {
-                return;
-            }
-            cut.await;
-        }
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{info, warn};
+
+use crate::signal::{Listener, Signal};
 
 /// The probes of an outage come this far apart at first, doubling.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -22,10 +23,7 @@ pub(super) struct Outage(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     state: Mutex<State>,
-    /// Wakes in the order in which it was waited for. tokio's `watch` draws that order, so that no two runs of a
-    /// simulation were the same.
-    changed: Notify,
-    changes: AtomicU64,
+    changed: Signal,
     recoveries: AtomicU64,
 }
 
@@ -36,12 +34,7 @@ impl Inner {
 
     fn set(&self, state: State) {
         *self.state() = state;
-        self.tell();
-    }
-
-    fn tell(&self) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
-        self.changed.notify_waiters();
+        self.changed.tell();
     }
 }
 
@@ -63,7 +56,7 @@ impl Outage {
         if *state == State::Answers {
             *state = State::Suspected;
             drop(state);
-            self.0.tell();
+            self.0.changed.tell();
         }
     }
 
@@ -90,8 +83,8 @@ impl Outage {
     #[must_use]
     pub(super) fn changes(&self) -> Changes {
         Changes {
-            seen: self.0.changes.load(Ordering::Relaxed),
-            outage: self.0.clone(),
+            changed: self.0.changed.listen(),
+            outage: self.clone(),
         }
     }
 
@@ -120,22 +113,14 @@ impl Outage {
 
 /// Tells when what is known of the API server changes.
 pub(super) struct Changes {
-    outage: Arc<Inner>,
-    seen: u64,
+    outage: Outage,
+    changed: Listener,
 }
 
 impl Changes {
     /// Until the next change.
     pub(super) async fn next(&mut self) {
-        loop {
-            // Who waits from here on misses no change.
-            let woken = self.outage.changed.notified();
-            let changes = self.outage.changes.load(Ordering::Relaxed);
-            if std::mem::replace(&mut self.seen, changes) != changes {
-                return;
-            }
-            woken.await;
-        }
+        self.changed.next().await;
     }
 
     /// Until the API server answers, as far as anybody knows.
@@ -144,7 +129,7 @@ impl Changes {
     }
 
     async fn until(&mut self, is_so: impl Fn(State) -> bool) {
-        while !is_so(*self.outage.state()) {
+        while !is_so(*self.outage.0.state()) {
             self.next().await;
         }
     }

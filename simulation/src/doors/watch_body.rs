@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use do_cluster_access::controller::READ_TIMEOUT;
+use do_cluster_access::signal::Listener;
 use do_cluster_access_testbed::api_server::AnswerBody;
 use futures::stream;
 use http_body::Frame;
@@ -14,7 +15,6 @@ use tower::BoxError;
 
 use super::Process;
 use crate::journal::Event;
-use crate::weather::Cuts;
 
 /// Old events that may be told again.
 const REMEMBERED: usize = 4;
@@ -23,7 +23,7 @@ struct Watch {
     body: AnswerBody,
     process: Process,
     of_accesses: bool,
-    cuts: Cuts,
+    cuts: Listener,
     rest: BytesMut,
     /// What is to be told, and when: never earlier than what came before it.
     due: VecDeque<(Instant, Bytes)>,
