@@ -80,13 +80,14 @@ start() {
 	admin=http://$(sed -n 's/.*address=\(127\.0\.0\.1:[0-9]*\).*/\1/p' "$directory/operator.log")
 	within 60 curl -fs "$admin/readyz" || fail "the operator: $(cat "$directory/operator.log")"
 }
-metric() { curl -fs "$admin/metrics" | grep "^do_cluster_access_$1{"; }
+metrics() { curl -fs "$admin/metrics" >"$directory/metrics" || fail 'the operator no longer serves its metrics'; }
+metric() { metrics && grep "^do_cluster_access_$1{" "$directory/metrics"; }
 start
 
 access() { kubectl get doca live --output "jsonpath={$1}"; }
 secret() { kubectl get secret live-kubeconfig --output "go-template={{index .data \"$1\" | base64decode}}"; }
 seconds() { date --date "$1" +%s; }
-mints() { { metric mints_total || true; } | awk '{ sum += $NF } END { print sum + 0 }'; }
+mints() { metric mints_total >"$directory/mints" && awk '{ sum += $NF } END { print sum }' "$directory/mints"; }
 target() { .tools/bin/kubectl --kubeconfig "$directory/$1" auth whoami; }
 equal() { [ "$1" = "$2" ] || { echo "$1 is not $2" && false; }; }
 different() { [ "$1" != "$2" ] || { echo 'they are the same' && false; }; }

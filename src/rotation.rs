@@ -13,8 +13,9 @@ pub use decision::{
     is_settled, is_worse,
 };
 pub use schedule::{
-    EpochSeconds, MAX_SLEEP_SECONDS, Schedule, VERIFICATION_SECONDS, earliest_renewal, is_given_up,
-    jittered, next_verification, renew_at, retry_at, spacing_seconds,
+    EpochSeconds, MAX_SLEEP_SECONDS, SURELY_KNOWN_SECONDS, Schedule, VERIFICATION_SECONDS,
+    earliest_renewal, is_given_up, jittered, next_verification, renew_at, retry_at,
+    spacing_seconds,
 };
 
 /// The marks of one issue. Every Secret that it fed carries them as annotations.

@@ -98,18 +98,7 @@ impl Candidate {
             let remaining = renewed_at.map_or(Duration::MAX, |last| {
                 self.timing.renew_deadline.saturating_sub(last.elapsed())
             });
-            let patience = REQUEST_TIMEOUT.min(remaining);
-            let leads = match timeout(patience, self.acquire_or_renew()).await {
-                Ok(Ok(leads)) => Some(leads),
-                Ok(Err(error)) => {
-                    debug!(%error, "the lease could not be read or written");
-                    None
-                }
-                Err(_) => {
-                    self.forget_own();
-                    None
-                }
-            };
+            let leads = self.attempt(REQUEST_TIMEOUT.min(remaining)).await;
             match (leads, renewed_at) {
                 (Some(true), _) => {
                     if renewed_at.is_none() {
@@ -143,6 +132,21 @@ impl Candidate {
         }
         if renewed_at.is_some() {
             self.release().await;
+        }
+    }
+
+    /// Whether it leads, unless no answer tells within `patience`.
+    async fn attempt(&mut self, patience: Duration) -> Option<bool> {
+        match timeout(patience, self.acquire_or_renew()).await {
+            Ok(Ok(leads)) => Some(leads),
+            Ok(Err(error)) => {
+                debug!(%error, "the lease could not be read or written");
+                None
+            }
+            Err(_) => {
+                self.forget_own();
+                None
+            }
         }
     }
 

@@ -7,10 +7,13 @@ use super::key::ObjectKey;
 use super::memory::{Draft, Minted};
 use crate::digitalocean::IssuedCredential;
 use crate::kubeconfig::Kubeconfig;
-use crate::rotation::EpochSeconds;
+use crate::rotation::{EpochSeconds, SURELY_KNOWN_SECONDS};
 
 /// How long an issue can be had by others, in seconds: no longer than it takes to tell them.
 const SHARED_SECONDS: i64 = 60;
+
+// What one access has given up as unknown to its cluster must not come to it again from another.
+const _: () = assert!(SHARED_SECONDS <= SURELY_KNOWN_SECONDS);
 
 /// What accesses must have in common, beside the API token.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,9 +12,8 @@ pub const MAX_SLEEP_SECONDS: i64 = 600;
 const SHORTEST_RETRY_SECONDS: i64 = 5;
 const LONGEST_RETRY_SECONDS: i64 = 600;
 const SHORTEST_SPACING_SECONDS: i64 = 30;
-/// Age at which a token is known and no refusal of it is cached any more, in seconds; other accesses are not
-/// offered it, either.
-const SURELY_KNOWN_SECONDS: i64 = 60;
+/// Age at which a token is known and no refusal of it is cached any more, in seconds.
+pub const SURELY_KNOWN_SECONDS: i64 = 60;
 
 /// What the schedule of a published issue depends on.
 #[derive(Clone, Copy, Debug)]

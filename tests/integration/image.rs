@@ -17,7 +17,7 @@ use serde_json::json;
 use self::container::Container;
 use self::layout::Image;
 use self::network::{Names, TlsFront};
-use crate::harness::{OperatorProcess, Stage, text, whoami};
+use crate::harness::{Access, OperatorProcess, Stage, text, whoami};
 
 /// Where `make test-image` says that the image is: an OCI image layout.
 const VARIABLE: &str = "DO_CLUSTER_ACCESS_IMAGE";
@@ -109,25 +109,18 @@ async fn the_program_in_the_image_prints_its_version_and_the_definitions() {
 #[tokio::test]
 async fn the_operator_works_from_the_image_alone_read_only_and_without_any_right() {
     let Some(image) = image() else { return };
-    let stage = stage!();
-    let names = Names::serve(DIGITALOCEAN).await;
-    let front = TlsFront::serve(DIGITALOCEAN, &stage.digitalocean_url).await;
-    let mut container = Container::of(&image);
-    pod(&mut container, &stage, &names).await;
-    container.trust(&front.certificate_authority);
+    let pod = Pod::of(&image, stage!()).await;
+    pod.container.trust(&pod.front.certificate_authority);
 
-    let operator = run(&container, &stage, &front).await;
+    let operator = pod.run().await;
     container::assert_confined(operator.id());
-    stage.add_cluster(stage.cluster("prod"));
-    let access = stage
-        .create_access("prod", json!({"cluster": {"name": "prod"}}))
-        .await;
+    let access = pod.access().await;
     access.ready().await;
     let kubeconfig = text(&access.secret().await, "kubeconfig");
     assert!(whoami(&kubeconfig).await.is_ok());
-    assert!(names.asked() > 0, "the name was not looked up by DNS");
+    assert!(pod.names.asked() > 0, "the name was not looked up by DNS");
     assert!(
-        front.connections() > 0,
+        pod.front.connections() > 0,
         "DigitalOcean was reached otherwise"
     );
 }
@@ -135,78 +128,93 @@ async fn the_operator_works_from_the_image_alone_read_only_and_without_any_right
 #[tokio::test]
 async fn a_bundle_that_is_mounted_and_named_by_ssl_cert_file_is_trusted() {
     let Some(image) = image() else { return };
-    let stage = stage!();
-    let names = Names::serve(DIGITALOCEAN).await;
-    let front = TlsFront::serve(DIGITALOCEAN, &stage.digitalocean_url).await;
-    let mut container = Container::of(&image);
-    pod(&mut container, &stage, &names).await;
-    container.put("etc/proxy/authorities.pem", &front.certificate_authority);
-    container.set("SSL_CERT_FILE", "/etc/proxy/authorities.pem");
+    let mut pod = Pod::of(&image, stage!()).await;
+    let bundle = "etc/proxy/authorities.pem";
+    pod.container.put(bundle, &pod.front.certificate_authority);
+    pod.container.set("SSL_CERT_FILE", &format!("/{bundle}"));
 
-    let _operator = run(&container, &stage, &front).await;
-    stage.add_cluster(stage.cluster("prod"));
-    let access = stage
-        .create_access("prod", json!({"cluster": {"name": "prod"}}))
-        .await;
-    access.ready().await;
-    assert!(front.handshakes() > 0, "DigitalOcean was reached otherwise");
+    let _operator = pod.run().await;
+    pod.access().await.ready().await;
+    assert!(
+        pod.front.handshakes() > 0,
+        "DigitalOcean was reached otherwise"
+    );
 }
 
 #[tokio::test]
 async fn an_authority_that_the_image_does_not_know_is_not_trusted() {
     let Some(image) = image() else { return };
-    let stage = stage!();
-    let names = Names::serve(DIGITALOCEAN).await;
-    let front = TlsFront::serve(DIGITALOCEAN, &stage.digitalocean_url).await;
-    let mut container = Container::of(&image);
-    pod(&mut container, &stage, &names).await;
+    let pod = Pod::of(&image, stage!()).await;
 
-    let _operator = run(&container, &stage, &front).await;
-    stage.add_cluster(stage.cluster("prod"));
-    let access = stage
-        .create_access("prod", json!({"cluster": {"name": "prod"}}))
-        .await;
-    access.synced("ApiUnavailable").await;
-    assert!(front.connections() > 0, "nobody tried");
-    assert_eq!(front.handshakes(), 0);
+    let _operator = pod.run().await;
+    pod.access().await.synced("ApiUnavailable").await;
+    assert!(pod.front.connections() > 0, "nobody tried");
+    assert_eq!(pod.front.handshakes(), 0);
 }
 
-/// What the kubelet puts into every pod: its ServiceAccount, and where the name server and the API server are.
-async fn pod(container: &mut Container, stage: &Stage, names: &Names) {
-    let resolver = format!("nameserver {}\noptions ndots:5\n", names.address);
-    container.put("etc/resolv.conf", &resolver);
-    let kubeconfig = Kubeconfig::read_from(&stage.operator_kubeconfig).unwrap();
-    let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let token = config.unwrap().auth_info.token.unwrap();
-    let namespace = &stage.namespace;
-    for (name, content) in [
-        ("token", token.expose_secret()),
-        ("ca.crt", &stage.certificate_authority),
-        ("namespace", namespace),
-    ] {
-        let directory = "var/run/secrets/kubernetes.io/serviceaccount";
-        container.put(&format!("{directory}/{name}"), content);
+/// The image in a pod, with a DigitalOcean that answers by TLS to a name.
+struct Pod {
+    stage: Stage,
+    names: Names,
+    front: TlsFront,
+    container: Container,
+}
+
+impl Pod {
+    /// With what the kubelet puts into every pod: its ServiceAccount, and where the name server and the API server are.
+    async fn of(image: &Image, stage: Stage) -> Self {
+        let names = Names::serve(DIGITALOCEAN).await;
+        let front = TlsFront::serve(DIGITALOCEAN, &stage.digitalocean_url).await;
+        let mut container = Container::of(image);
+        let resolver = format!("nameserver {}\noptions ndots:5\n", names.address);
+        container.put("etc/resolv.conf", &resolver);
+        let kubeconfig = Kubeconfig::read_from(&stage.operator_kubeconfig).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        let token = config.unwrap().auth_info.token.unwrap();
+        let namespace = &stage.namespace;
+        for (name, content) in [
+            ("token", token.expose_secret()),
+            ("ca.crt", &stage.certificate_authority),
+            ("namespace", namespace),
+        ] {
+            let directory = "var/run/secrets/kubernetes.io/serviceaccount";
+            container.put(&format!("{directory}/{name}"), content);
+        }
+        let (host, port) = stage
+            .server
+            .strip_prefix("https://")
+            .and_then(|server| server.split_once(':'))
+            .unwrap();
+        container.set("KUBERNETES_SERVICE_HOST", host);
+        container.set("KUBERNETES_SERVICE_PORT", port);
+        container.set("POD_NAMESPACE", namespace);
+        Self {
+            stage,
+            names,
+            front,
+            container,
+        }
     }
-    let (host, port) = stage
-        .server
-        .strip_prefix("https://")
-        .and_then(|server| server.split_once(':'))
-        .unwrap();
-    container.set("KUBERNETES_SERVICE_HOST", host);
-    container.set("KUBERNETES_SERVICE_PORT", port);
-    container.set("POD_NAMESPACE", namespace);
-}
 
-async fn run(container: &Container, stage: &Stage, front: &TlsFront) -> OperatorProcess {
-    let command = container.command(&[
-        "run",
-        "--leader-elect=false",
-        "--admin-address=127.0.0.1:0",
-        &format!("--watch-namespace={}", stage.namespace),
-        &format!("--digitalocean-api-url={}", front.url),
-    ]);
-    let mut operator = OperatorProcess::from_command(command);
-    operator.serves().await;
-    operator
+    /// Starts the operator.
+    async fn run(&self) -> OperatorProcess {
+        let command = self.container.command(&[
+            "run",
+            "--leader-elect=false",
+            "--admin-address=127.0.0.1:0",
+            &format!("--watch-namespace={}", self.stage.namespace),
+            &format!("--digitalocean-api-url={}", self.front.url),
+        ]);
+        let mut operator = OperatorProcess::from_command(command);
+        operator.serves().await;
+        operator
+    }
+
+    /// Something to do: a cluster, and an access to it.
+    async fn access(&self) -> Access {
+        self.stage.add_cluster(self.stage.cluster("prod"));
+        let spec = json!({"cluster": {"name": "prod"}});
+        self.stage.create_access("prod", spec).await
+    }
 }

@@ -62,11 +62,13 @@ impl Run<'_> {
         let cluster = self.cluster.as_ref();
         let name = cluster.and_then(|cluster| cluster.name.as_deref());
         let caches = self.context.caches();
-        let mut others = false;
-        let alike: BTreeSet<ObjectKey> = caches
+        let others: Vec<_> = caches
             .accesses_of_cluster(&key.cluster_id, name)
             .filter(|(user, access)| **user != self.subject.key && has_lifetime(access, key))
-            .inspect(|_| others = true)
+            .collect();
+        let may_be_wanted = !others.is_empty();
+        let alike: BTreeSet<ObjectKey> = others
+            .into_iter()
             .filter(|(_, access)| led_to(access, key))
             .map(|(user, _)| user.clone())
             .collect();
@@ -75,7 +77,7 @@ impl Run<'_> {
         let Some(account) = tokens.account_mut(&self.subject.source) else {
             return;
         };
-        if others || account.shared.is_awaited(key) {
+        if may_be_wanted || account.shared.is_awaited(key) {
             account.shared.offer(key, minted);
         }
         if alike.is_empty() {

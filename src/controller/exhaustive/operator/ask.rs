@@ -47,12 +47,13 @@ impl Run<'_> {
             }
             Clearance::Blocked(reason) => {
                 let until = self.fail(found, reason, None, false);
-                self.hold_until(until);
                 let (issued_at, expires_at) =
                     (instant(held.marks.issued), instant(held.marks.expires));
                 if reason == Reason::CredentialRejected && is_given_up(issued_at, expires_at, now) {
                     self.local().memory.held = None;
                     invariants::excuse(self.state, self.who.access);
+                } else {
+                    self.hold_until(until);
                 }
                 self.settle(found, until)
             }
