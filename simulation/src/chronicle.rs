@@ -110,7 +110,7 @@ impl SecretVersion {
     /// The access that it says it belongs to.
     #[must_use]
     pub fn access_uid(&self) -> Option<&str> {
-        self.found.metadata.access_uid.as_deref()
+        self.found.metadata.access_uid()
     }
 
     /// When the first of its credentials really expires.

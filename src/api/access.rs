@@ -470,6 +470,17 @@ pub struct DOClusterAccessStatus {
     pub last_rotate_request: Option<String>,
 }
 
+impl DOClusterAccessStatus {
+    /// Gives back the memory that its lists have for more.
+    pub fn shrink_to_fit(&mut self) {
+        self.conditions.shrink_to_fit();
+        self.outputs.shrink_to_fit();
+        if let Some(credential) = &mut self.credential {
+            credential.groups.shrink_to_fit();
+        }
+    }
+}
+
 /// Facts of the cluster, as DigitalOcean told them last.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

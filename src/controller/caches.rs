@@ -169,8 +169,11 @@ impl Caches {
     pub fn observe_access(
         &mut self,
         key: &ObjectKey,
-        access: DOClusterAccess,
+        mut access: DOClusterAccess,
     ) -> (bool, Vec<ObjectKey>) {
+        if let Some(status) = &mut access.status {
+            status.shrink_to_fit();
+        }
         let before = self.accesses.get(key);
         if !self.accesses.observe(key, access) {
             return (false, Vec::new());
@@ -265,7 +268,7 @@ impl Caches {
     pub fn observe_secret(&mut self, secret: FoundMetadata) -> Vec<ObjectKey> {
         let key = ObjectKey::new(&secret.namespace, &secret.name);
         let before = self.secrets.get(&key);
-        let uid = secret.access_uid.clone();
+        let uid = secret.access_uid().map(Arc::from);
         if !self.secrets.observe(&key, secret) {
             return Vec::new();
         }
@@ -274,15 +277,14 @@ impl Caches {
             .map(|before| self.unlink(&key, before))
             .unwrap_or_default();
         if let Some(uid) = uid {
-            self.secrets_by_access
-                .insert((uid.as_str().into(), key.clone()));
+            self.secrets_by_access.insert((uid, key.clone()));
         }
         let after = self.secrets.get(&key);
         concerned.extend(after.as_deref().and_then(access_key));
         let was_owned = before
             .as_ref()
-            .is_some_and(|before| before.access_uid.is_some());
-        if was_owned && after.is_some_and(|after| after.access_uid.is_none()) {
+            .is_some_and(|before| before.access_uid().is_some());
+        if was_owned && after.is_some_and(|after| after.access_uid().is_none()) {
             // It was let go: those whom it was in the way of.
             concerned.extend(self.claimants(&key));
         }
@@ -331,9 +333,8 @@ impl Caches {
     }
 
     fn unlink(&mut self, key: &ObjectKey, secret: &FoundMetadata) -> Vec<ObjectKey> {
-        if let Some(uid) = &secret.access_uid {
-            self.secrets_by_access
-                .remove(&(uid.as_str().into(), key.clone()));
+        if let Some(uid) = secret.access_uid() {
+            self.secrets_by_access.remove(&(uid.into(), key.clone()));
         }
         access_key(secret).into_iter().collect()
     }

@@ -23,7 +23,7 @@ const TIMES_REMEMBERED: usize = 16;
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The last attempt failed.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// A credential that is issued and not, or not everywhere, published.
     pub held: Option<Box<HeldCredential>>,
     /// Half of an issue: the other half failed.
@@ -36,8 +36,8 @@ pub struct Memory {
     pub missing_since: Option<Missing>,
     /// The reason of `Synced` that was told of last.
     pub told: Option<Reason>,
-    /// What the cluster said of an issue that was published.
-    pub verdict: Option<(Issue, Verification)>,
+    /// What the cluster said of an issue that was published, until status tells of it.
+    pub verdict: Option<Box<(Issue, Verification)>>,
     /// When what is published is asked about, and what came of it.
     pub reverification: Option<Reverification>,
     /// When the outputs were repaired.
@@ -45,7 +45,7 @@ pub struct Memory {
     /// Writes in a row that somebody else's write came before.
     pub overtaken: u32,
     /// Outputs whose format the credential has no form for.
-    pub unsupported: Option<(AttemptKey, BTreeSet<String>)>,
+    pub unsupported: Option<Box<(AttemptKey, BTreeSet<String>)>>,
     /// Versions (UID, resource version) of Secrets that were read and found right, although their
     /// metadata does not look it; with a digest of the fields that were asked for then.
     pub accepted: BTreeMap<(String, String), String>,
@@ -199,7 +199,7 @@ impl Memory {
     #[must_use]
     pub(super) fn is_unsupported(&self, subject: &Subject, output: &Output) -> bool {
         let attempt = subject.wanted.attempt();
-        match &self.unsupported {
+        match self.unsupported.as_deref() {
             Some((known, names)) => *known == attempt && names.contains(&output.secret_name),
             None => told_of_unsupported(subject).is_some_and(|status| status.outputs.is_empty()),
         }
@@ -261,29 +261,23 @@ impl Reverification {
 
 /// When the outputs were repaired, for one spec: a changed one starts afresh.
 #[derive(Debug, Default)]
-pub struct Repairs {
-    attempt: Option<AttemptKey>,
-    times: Vec<EpochSeconds>,
-}
+pub struct Repairs(Option<Box<(AttemptKey, Vec<EpochSeconds>)>>);
 
 impl Repairs {
     /// Notes a repair.
     pub fn note(&mut self, attempt: AttemptKey, at: EpochSeconds) {
-        if self.attempt.as_ref() != Some(&attempt) {
-            self.times.clear();
-        }
-        self.attempt = Some(attempt);
-        remember(&mut self.times, at);
+        let before = self.0.take().filter(|repairs| repairs.0 == attempt);
+        let repairs = self
+            .0
+            .insert(before.unwrap_or_else(|| Box::new((attempt, Vec::new()))));
+        remember(&mut repairs.1, at);
     }
 
     /// The repairs for `attempt`, the latest last.
     #[must_use]
     pub fn times(&self, attempt: &AttemptKey) -> Vec<EpochSeconds> {
-        if self.attempt.as_ref() == Some(attempt) {
-            self.times.clone()
-        } else {
-            Vec::new()
-        }
+        let repairs = self.0.as_ref().filter(|repairs| repairs.0 == *attempt);
+        repairs.map_or_else(Vec::new, |repairs| repairs.1.clone())
     }
 }
 

@@ -112,7 +112,7 @@ impl Observation {
             incomplete: self.incomplete,
             ever_issued: memory.last_issue_at.is_some() || status.is_some_and(was_ever_issued),
             held: memory.held.as_ref().map(|held| held.summary()),
-            failure: memory.failure.clone(),
+            failure: memory.failure.as_deref().cloned(),
             last_issue_at: memory.last_issue_at,
             unscheduled: memory.unscheduled.clone(),
             rejected,
@@ -310,7 +310,7 @@ fn compare_all_fresh(
     let mut caches = context.caches();
     for secret in found.iter().flatten() {
         let managed_by = secret.metadata.labels.get(MANAGED_BY_LABEL);
-        if managed_by.is_some_and(|value| value == MANAGED_BY) {
+        if managed_by == Some(MANAGED_BY) {
             caches.observe_secret(secret.metadata.clone());
         }
     }
@@ -475,7 +475,7 @@ impl View<'_> {
 
     /// Name of the access that a Secret belongs to, where that exists.
     fn living_owner<'a>(&self, metadata: &'a FoundMetadata) -> Option<&'a str> {
-        let uid = metadata.access_uid.as_ref()?;
+        let uid = metadata.access_uid()?;
         self.exists(uid)
             .then(|| metadata.access_name().unwrap_or_default())
     }

@@ -97,12 +97,9 @@ fn plan(
         facts,
         present: place.secret.as_ref().map(|secret| &secret.contents),
     };
-    let nothing = BTreeMap::new();
-    let labels = place.metadata.as_ref().map(|metadata| &metadata.labels);
-    match subject
-        .placement
-        .desired(&source, labels.unwrap_or(&nothing))
-    {
+    let labels = place.metadata.as_ref();
+    let labels = labels.map_or_else(BTreeMap::new, |metadata| metadata.labels.to_map());
+    match subject.placement.desired(&source, &labels) {
         Some(desired) => Plan::Write(Box::new(desired)),
         None => Plan::Unsupported,
     }

@@ -212,7 +212,7 @@ impl Run<'_> {
         let was_lost = previous.is_some_and(|failure| failure.may_have_minted);
         let may_have_minted = may_have_minted || (reason == Reason::IssueLimitReached && was_lost);
         let retry_at = retry_at(&self.subject.wanted.uid, now, since, expires_at, not_before);
-        self.memory.failure = Some(Failure {
+        self.memory.failure = Some(Box::new(Failure {
             attempt,
             since,
             at: now,
@@ -220,7 +220,7 @@ impl Run<'_> {
             reason,
             subject,
             may_have_minted,
-        });
+        }));
         retry_at
     }
 

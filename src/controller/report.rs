@@ -62,11 +62,15 @@ pub(super) async fn report(
     };
     let status = outcome.status(&previous);
     count_expired(context, memory, &observed, now);
-    if status == previous {
-        return None;
+    if status != previous {
+        tell(context, subject, memory, &previous, &outcome.synced);
+        let retry = write(context, subject, &status, now).await;
+        if retry.is_some() {
+            return retry;
+        }
     }
-    tell(context, subject, memory, &previous, &outcome.synced);
-    write(context, subject, &status, now).await
+    memory.verdict = None;
+    None
 }
 
 /// What the cluster said of what is published: now, or before, should that never have reached status.
@@ -77,9 +81,9 @@ fn verdict(
 ) -> Option<Verification> {
     let published = observed.published()?;
     if let Some(verification) = asked {
-        memory.verdict = Some((published.clone(), verification));
+        memory.verdict = Some(Box::new((published.clone(), verification)));
     }
-    let (issue, verification) = memory.verdict.as_ref()?;
+    let (issue, verification) = memory.verdict.as_deref()?;
     (issue == published).then(|| verification.clone())
 }
 

@@ -201,9 +201,12 @@ impl Tokens {
             return false;
         }
         self.detach(user);
+        let known = self.sources.get_key_value(source);
+        let is_new = known.is_none();
+        // Thousands of accesses have the same.
+        let source = known.map_or(source, |(known, _)| known).clone();
         self.attached.insert(user.clone(), source.clone());
-        let is_new = !self.sources.contains_key(source);
-        let state = self.sources.entry(source.clone()).or_default();
+        let state = self.sources.entry(source).or_default();
         state.users.insert(user.clone());
         is_new
     }

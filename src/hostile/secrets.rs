@@ -59,12 +59,15 @@ pub(crate) fn check_found(found: &FoundSecret) -> bool {
 }
 
 fn check_metadata(metadata: &FoundMetadata) {
-    let uid = metadata.annotations.get("doclusteraccess.dev/access-uid");
-    assert_eq!(metadata.access_uid.as_ref(), uid);
+    let annotations = metadata.annotations();
+    let uid = annotations
+        .get("doclusteraccess.dev/access-uid")
+        .map(String::as_str);
+    assert_eq!(metadata.access_uid(), uid);
     assert!(uid.is_none_or(|uid| metadata.belongs_to(uid)));
     assert!(!metadata.belongs_to("somebody else"));
     let copy = "kubectl.kubernetes.io/last-applied-configuration";
-    assert!(!metadata.annotations.contains_key(copy));
+    assert!(!annotations.contains_key(copy));
     if let Some(digest) = &metadata.owned_fields {
         assert!(digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
@@ -74,7 +77,7 @@ fn check_metadata(metadata: &FoundMetadata) {
     // What is read is what would be written, but for the spelling of times.
     let again = Marks::read(&marks.annotations(false));
     assert_eq!(again.as_ref(), Some(marks));
-    assert_eq!(Some(&marks.access_uid), uid);
+    assert_eq!(Some(marks.access_uid.as_str()), uid);
     assert_eq!(Marks::read(&marks.annotations(true)), None);
     if let Some(form) = Form::parse(&marks.form) {
         assert_eq!(form.to_string(), marks.form);
@@ -128,7 +131,7 @@ fn check_against(output: &Output, found: &FoundSecret, intact: bool) {
         let marks = metadata.marks.as_ref().expect("marks");
         assert_eq!(metadata.access_name(), Some("prod"));
         assert_eq!(metadata.owner_uid.as_deref(), Some(seeds::ACCESS_UID));
-        assert_eq!(metadata.access_uid.as_ref(), Some(&marks.access_uid));
+        assert_eq!(metadata.access_uid(), Some(marks.access_uid.as_str()));
         assert!(metadata.owned_fields.is_some());
     }
     if let Some(relabelled) = placement.relabelled(output, Some(&facts), found) {

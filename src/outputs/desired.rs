@@ -146,8 +146,15 @@ impl Placement {
         let marks = found.marks.clone()?;
         let facts = facts.filter(|facts| facts.cluster_id == marks.issue.cluster_id);
         let form = Form::parse(&marks.form)?;
-        let outline = is_rendered_for(&marks, &form, output, facts)
-            .then(|| self.with(output, facts, &found.labels, marks, Contents::default()))?;
+        let outline = is_rendered_for(&marks, &form, output, facts).then(|| {
+            self.with(
+                output,
+                facts,
+                &found.labels.to_map(),
+                marks,
+                Contents::default(),
+            )
+        })?;
         Some((outline, form))
     }
 
@@ -221,10 +228,10 @@ impl DesiredSecret {
         let metadata = &found.metadata;
         let marks = metadata.marks.clone()?;
         let form = Form::parse(&marks.form)?;
-        let mut labels = metadata.labels.clone();
+        let mut labels = metadata.labels.to_map();
         labels.remove(ACCESS_LABEL);
         let kept = marks.annotations(true);
-        let mut annotations = metadata.annotations.clone();
+        let mut annotations = metadata.annotations();
         annotations
             .retain(|key, _| !key.starts_with("doclusteraccess.dev/") || kept.contains_key(key));
         Some(Self {

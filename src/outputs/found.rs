@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use super::{
-    ACCESS_LABEL, Contents, DesiredSecret, Form, Marks, OwnedFields, Parts, content_hash,
+    ACCESS_LABEL, Contents, DesiredSecret, Form, Marks, OwnedFields, Pairs, Parts, content_hash,
     format_of, recorded_fields,
 };
 use crate::api::DOClusterAccess;
@@ -23,13 +23,11 @@ pub struct FoundMetadata {
     /// Resource version.
     pub resource_version: String,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
-    /// Annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// UID in the annotation of ours that names the access.
-    pub access_uid: Option<String>,
+    pub labels: Pairs,
     /// Our marks, where they are complete.
     pub marks: Option<Marks>,
+    /// The annotations that the marks do not say already.
+    beside_marks: Pairs,
     /// UID of the `DOClusterAccess` that owns it.
     pub owner_uid: Option<String>,
     /// Digest of the fields that belong to our applies.
@@ -45,15 +43,19 @@ impl FoundMetadata {
         let mut annotations = metadata.annotations.clone().unwrap_or_default();
         // May hold a copy of the whole Secret, data included.
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        let marks = Marks::read(&annotations);
+        if let Some(marks) = &marks {
+            let said = marks.annotations(false);
+            annotations.retain(|name, value| said.get(name) != Some(value));
+        }
         Some(Self {
             namespace: metadata.namespace.clone()?,
             name: metadata.name.clone()?,
             uid: metadata.uid.clone()?,
             resource_version: metadata.resource_version.clone()?,
-            labels: metadata.labels.clone().unwrap_or_default(),
-            access_uid: Marks::access_uid(&annotations).map(str::to_string),
-            marks: Marks::read(&annotations),
-            annotations,
+            labels: metadata.labels.clone().into_iter().flatten().collect(),
+            marks,
+            beside_marks: annotations.into_iter().collect(),
             owner_uid: metadata
                 .owner_references
                 .iter()
@@ -69,25 +71,43 @@ impl FoundMetadata {
         })
     }
 
+    /// Annotations.
+    #[must_use]
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        let marks = self.marks.as_ref();
+        let mut annotations = marks.map_or_else(BTreeMap::new, |marks| marks.annotations(false));
+        // Of a mark in another spelling, too.
+        annotations.extend(self.beside_marks.to_map());
+        annotations
+    }
+
+    /// UID in the annotation of ours that names the access.
+    #[must_use]
+    pub fn access_uid(&self) -> Option<&str> {
+        match &self.marks {
+            Some(marks) => Some(&marks.access_uid),
+            None => self.beside_marks.get(Marks::ACCESS_UID),
+        }
+    }
+
     /// Whether it belongs to the access with this UID.
     #[must_use]
     pub fn belongs_to(&self, access_uid: &str) -> bool {
-        self.access_uid.as_deref() == Some(access_uid)
+        self.access_uid() == Some(access_uid)
     }
 
     /// Name of the access that it says it belongs to.
     #[must_use]
     pub fn access_name(&self) -> Option<&str> {
-        self.labels.get(ACCESS_LABEL).map(String::as_str)
+        self.labels.get(ACCESS_LABEL)
     }
 
     /// Whether every label and annotation of `desired` is there, and the owner is the same.
     pub(super) fn carries(&self, desired: &DesiredSecret) -> bool {
-        let contains = |have: &BTreeMap<String, String>, want: &BTreeMap<String, String>| {
-            want.iter().all(|(key, value)| have.get(key) == Some(value))
-        };
-        contains(&self.labels, &desired.labels)
-            && contains(&self.annotations, &desired.annotations)
+        let annotations = self.annotations();
+        let mut labels = desired.labels.iter();
+        labels.all(|(key, value)| self.labels.get(key) == Some(value))
+            && (desired.annotations.iter()).all(|(key, value)| annotations.get(key) == Some(value))
             && self.owner_uid.as_ref() == desired.owner.as_ref().map(|owner| &owner.uid)
     }
 }

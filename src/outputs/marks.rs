@@ -20,7 +20,6 @@ pub const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=do-cluster-acce
 /// Label with the name of the access.
 pub const ACCESS_LABEL: &str = "doclusteraccess.dev/access";
 
-const ACCESS_UID: &str = "doclusteraccess.dev/access-uid";
 const CLUSTER_ID: &str = "doclusteraccess.dev/cluster-id";
 const ISSUED_AT: &str = "doclusteraccess.dev/issued-at";
 const EXPIRES_AT: &str = "doclusteraccess.dev/expires-at";
@@ -43,6 +42,9 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// Annotation with the UID of the access that the Secret belongs to.
+    pub const ACCESS_UID: &str = "doclusteraccess.dev/access-uid";
+
     /// The marks in `annotations`; `None` where one is missing or makes no sense.
     #[must_use]
     pub fn read(annotations: &BTreeMap<String, String>) -> Option<Self> {
@@ -55,7 +57,7 @@ impl Marks {
                 .map(Timestamp::as_second)
         };
         Some(Self {
-            access_uid: text(ACCESS_UID)?,
+            access_uid: text(Self::ACCESS_UID)?,
             issue: Issue {
                 issued_at: instant(ISSUED_AT)?,
                 expires_at: instant(EXPIRES_AT)?,
@@ -66,12 +68,6 @@ impl Marks {
             form: text(FORM)?,
             content_hash: text(CONTENT_HASH)?,
         })
-    }
-
-    /// UID of the access that a Secret with these annotations belongs to.
-    #[must_use]
-    pub fn access_uid(annotations: &BTreeMap<String, String>) -> Option<&str> {
-        annotations.get(ACCESS_UID).map(String::as_str)
     }
 
     /// Hash of all beside the credential that the content was rendered from.
@@ -98,7 +94,7 @@ impl Marks {
             annotations.insert(ROTATE.to_string(), rotate.clone());
         }
         if !released {
-            annotations.insert(ACCESS_UID.to_string(), self.access_uid.clone());
+            annotations.insert(Self::ACCESS_UID.to_string(), self.access_uid.clone());
         }
         annotations
     }

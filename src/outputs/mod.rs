@@ -10,6 +10,7 @@ mod form;
 mod found;
 mod marks;
 mod ownership;
+mod pairs;
 
 pub use contents::{Contents, Material, Parts};
 pub use desired::{DesiredSecret, Owner, Placement};
@@ -21,6 +22,7 @@ pub use marks::{
     rfc3339, same_cluster_reference,
 };
 pub use ownership::{OwnedFields, fields_of, recorded_fields};
+pub use pairs::Pairs;
 
 use std::collections::BTreeMap;
 

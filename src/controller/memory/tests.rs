@@ -31,7 +31,7 @@ fn rotated(mut access: DOClusterAccess, value: &str) -> DOClusterAccess {
 fn memory(subject: &Subject, names: &[&str]) -> Memory {
     let names = names.iter().map(ToString::to_string).collect();
     Memory {
-        unsupported: Some((subject.wanted.attempt(), names)),
+        unsupported: Some(Box::new((subject.wanted.attempt(), names))),
         ..Memory::default()
     }
 }
@@ -218,7 +218,7 @@ fn after_an_outage_of_the_api_server_only_what_it_kept_from_being_written_is_tri
     };
     let retry_at = |reason, outages| {
         let mut memory = Memory {
-            failure: Some(failure(reason)),
+            failure: Some(Box::new(failure(reason))),
             ..Memory::default()
         };
         memory.follow_outages(outages, 1010);
@@ -246,7 +246,7 @@ fn after_the_clock_was_set_back_nothing_waits_for_a_time_that_is_far_off() {
         may_have_minted: false,
     };
     let mut memory = Memory {
-        failure: Some(failure(later)),
+        failure: Some(Box::new(failure(later))),
         missing_since: Some(Missing {
             cluster_id: "a".to_string(),
             since: later,
@@ -255,7 +255,8 @@ fn after_the_clock_was_set_back_nothing_waits_for_a_time_that_is_far_off() {
         ..Memory::default()
     };
     memory.follow_clock(0, later);
-    assert_eq!(memory.failure, Some(failure(later)), "the clock goes on");
+    let kept = memory.failure.as_deref();
+    assert_eq!(kept, Some(&failure(later)), "the clock goes on");
     memory.follow_clock(1, now);
     let failure = memory.failure.unwrap();
     assert_eq!(

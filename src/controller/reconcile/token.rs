@@ -48,7 +48,7 @@ impl Run<'_> {
             failure.reason.retry() == RetryClass::Token
                 && recovered_at.is_some_and(|recovered_at| recovered_at >= failure.at)
         };
-        if self.memory.failure.as_ref().is_some_and(part_of_it) {
+        if self.memory.failure.as_deref().is_some_and(part_of_it) {
             self.memory.failure = None;
         }
     }

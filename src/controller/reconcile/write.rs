@@ -123,7 +123,7 @@ impl Run<'_> {
             .map(|(output, _)| output.secret_name.clone())
             .collect();
         self.memory.unsupported =
-            (!names.is_empty()).then(|| (self.subject.wanted.attempt(), names));
+            (!names.is_empty()).then(|| Box::new((self.subject.wanted.attempt(), names)));
     }
 
     /// Writes the outputs that are not as wanted from one that is intact, or from memory.

@@ -311,7 +311,7 @@ fn facts_of_another_cluster_do_not_count() {
     let relabelled = here()
         .relabelled(&argocd(), Some(&elsewhere), &found)
         .unwrap();
-    assert_eq!(relabelled.labels, found.metadata.labels);
+    assert_eq!(relabelled.labels, found.metadata.labels.to_map());
     assert_eq!(relabelled.contents.text("name"), Some("prod-cluster-01"));
 }
 

@@ -276,7 +276,7 @@ fn marks_are_read_back_from_the_annotations_that_they_were_written_to() {
         };
         let annotations = marks.annotations(false);
         assert_eq!(Marks::read(&annotations), Some(marks));
-        assert_eq!(Marks::access_uid(&annotations), Some(ACCESS_UID));
+        assert_eq!(annotations[Marks::ACCESS_UID], ACCESS_UID);
     }
 }
 
@@ -314,7 +314,7 @@ fn released_marks_name_no_access() {
         content_hash: "89ab.cdef".to_string(),
     };
     let released = marks.annotations(true);
-    assert_eq!(Marks::access_uid(&released), None);
+    assert!(!released.contains_key(Marks::ACCESS_UID));
     assert_eq!(released.len(), marks.annotations(false).len() - 1);
 }
 

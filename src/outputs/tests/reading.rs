@@ -88,6 +88,30 @@ fn a_mark_that_is_missing_or_changed_is_noticed() {
 }
 
 #[test]
+fn all_annotations_are_remembered_whether_the_marks_are_complete_changed_or_spelt_otherwise() {
+    let written = stored(&desired(&token_material()));
+    let ours = |key: &str| format!("doclusteraccess.dev/{key}");
+    for (key, value) in [
+        ("example.com/note".to_string(), Some("mine")),
+        (ours("rotate"), None),
+        (ours("access-uid"), None),
+        (ours("access-uid"), Some(SECRET_UID)),
+        (ours("expires-at"), Some("tomorrow")),
+        (ours("expires-at"), Some("2026-11-22T10:00:00+00:00")),
+    ] {
+        let mut secret = written.clone();
+        let annotations = secret.metadata.annotations.as_mut().unwrap();
+        annotations.remove(&key);
+        annotations.extend(value.map(|value| (key.clone(), value.to_string())));
+        let annotations = annotations.clone();
+        let metadata = found(secret).metadata;
+        assert_eq!(metadata.annotations(), annotations, "{key}: {value:?}");
+        let uid = annotations.get(Marks::ACCESS_UID).map(String::as_str);
+        assert_eq!(metadata.access_uid(), uid, "{key}: {value:?}");
+    }
+}
+
+#[test]
 fn a_rotate_mark_that_somebody_adds_is_noticed() {
     let written = Material {
         issue: Issue {
@@ -153,7 +177,7 @@ fn a_secret_that_kubectl_applied_does_not_keep_a_copy_of_its_data_in_memory() {
         key.to_string(),
         r#"{"data":{"token":"c2VjcmV0"}}"#.to_string(),
     );
-    assert!(!found(secret).metadata.annotations.contains_key(key));
+    assert!(!found(secret).metadata.annotations().contains_key(key));
 }
 
 #[test]
