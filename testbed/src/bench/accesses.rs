@@ -22,31 +22,6 @@ use super::world::{NAMESPACE, World};
 /// Requests under way at the same time, when there are many to make.
 pub(super) const IN_FLIGHT: usize = 16;
 
-/// Whether new credentials are tried out before they are published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verification {
-    /// The product's default, `WhenReachable`.
-    On,
-    Off,
-}
-
-impl Verification {
-    /// Ends the names of metrics that are not measured with the default.
-    pub(super) fn suffix(self) -> &'static str {
-        match self {
-            Self::On => "",
-            Self::Off => "_verification_off",
-        }
-    }
-
-    pub(super) fn policy(self) -> &'static str {
-        match self {
-            Self::On => "WhenReachable",
-            Self::Off => "Off",
-        }
-    }
-}
-
 /// The name of an access: all are of the same length.
 pub(super) fn name(number: usize) -> String {
     format!("access-{number:06}")

@@ -10,9 +10,10 @@ use kube::{Api, Client};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::accesses::{Verification, name};
+use super::accesses::name;
 use super::error::Error;
 use super::figure::Leg;
+use super::variant::Variant;
 use super::world::{NAMESPACE, World};
 use crate::demo::names::{OPERATOR, TOKEN_SECRET};
 use crate::demo::operator::Operator;
@@ -25,7 +26,7 @@ const NO_LIMIT: &str = "100000000";
 #[derive(Clone, Debug)]
 pub(super) struct Contender {
     pub(super) leg: Leg,
-    pub(super) verification: Verification,
+    pub(super) variant: Variant,
     command: Vec<String>,
     environment: BTreeMap<String, String>,
     /// Applied by kubectl before it starts.
@@ -53,7 +54,7 @@ struct LegFile {
 
 impl Contender {
     /// The operator.
-    pub(super) fn operator(program: &Path, verification: Verification) -> Self {
+    pub(super) fn operator(program: &Path, variant: Variant) -> Self {
         let arguments = [
             "run",
             "--digitalocean-api-url={digitalocean}",
@@ -66,14 +67,14 @@ impl Contender {
         ];
         Self {
             leg: Leg::Operator,
-            verification,
+            variant,
             command: std::iter::once(program.display().to_string())
                 .chain(arguments.map(ToOwned::to_owned))
                 .chain(more)
                 .collect(),
             environment: BTreeMap::new(),
             manifests: Vec::new(),
-            object: access(r#"{"name": "{cluster}"}"#, verification),
+            object: access(variant.fields()),
             secret: "{name}-kubeconfig".to_owned(),
             rotate: Some("doclusteraccess.dev/rotate".to_owned()),
         }
@@ -93,12 +94,12 @@ impl Contender {
                 leg.as_str().to_owned(),
             ],
             leg,
-            verification: Verification::Off,
+            variant: Variant::VerificationOff,
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
             manifests: Vec::new(),
-            object: access(r#"{"id": "{cluster_id}"}"#, Verification::Off),
+            object: access(r#""cluster": {"id": "{cluster_id}"}"#),
             secret: "{name}-kubeconfig".to_owned(),
             rotate: None,
         })
@@ -114,7 +115,7 @@ impl Contender {
         let directory = file.parent().unwrap_or(Path::new("."));
         Ok(Self {
             leg: Leg::External(leg.name),
-            verification: Verification::Off,
+            variant: Variant::VerificationOff,
             command: leg.command,
             environment: leg.environment,
             manifests: leg
@@ -146,7 +147,7 @@ impl Contender {
     /// Ends the names of its metrics: the others never verify.
     pub(super) fn suffix(&self) -> &'static str {
         if self.leg == Leg::Operator {
-            self.verification.suffix()
+            self.variant.suffix()
         } else {
             ""
         }
@@ -222,11 +223,10 @@ impl Contender {
     }
 }
 
-/// A DOClusterAccess with this reference.
-fn access(cluster: &str, verification: Verification) -> String {
+/// A DOClusterAccess with these fields in its spec.
+fn access(fields: &str) -> String {
     format!(
-        r#"{{"apiVersion": "doclusteraccess.dev/v1alpha1", "kind": "DOClusterAccess", "metadata": {{}}, "spec": {{"cluster": {cluster}, "tokenSecretRef": {{"name": "{TOKEN_SECRET}"}}, "verification": "{}"}}}}"#,
-        verification.policy()
+        r#"{{"apiVersion": "doclusteraccess.dev/v1alpha1", "kind": "DOClusterAccess", "metadata": {{}}, "spec": {{{fields}, "tokenSecretRef": {{"name": "{TOKEN_SECRET}"}}}}}}"#
     )
 }
 

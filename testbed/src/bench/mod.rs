@@ -29,6 +29,7 @@ mod seen;
 mod statistics;
 mod stub_target;
 mod table;
+mod variant;
 mod workload;
 mod world;
 
@@ -38,7 +39,6 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use self::accesses::Verification;
 pub use self::baselines::Baseline;
 use self::contender::Contender;
 use self::error::Error;
@@ -47,6 +47,7 @@ use self::life::Life;
 use self::plan::{Plan, Step, is_default, ratios};
 use self::progress::say;
 use self::sample::Sample;
+use self::variant::Variant;
 use self::workload::Workload;
 use self::world::World;
 
@@ -189,9 +190,8 @@ impl Bench {
         let wants = |leg| self.legs.contains(&leg);
         let mut contenders = Vec::new();
         if wants(OwnLeg::Operator) {
-            for verification in [Verification::On, Verification::Off] {
-                contenders.push(Contender::operator(&self.operator, verification));
-            }
+            let operator = |variant| Contender::operator(&self.operator, variant);
+            contenders.extend(Variant::ALL.map(operator));
         }
         for (own, leg) in [(OwnLeg::Minimal, Leg::Minimal), (OwnLeg::Naive, Leg::Naive)] {
             if wants(own) {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::accesses::Verification;
 use super::contender::Contender;
 use super::figure::{Figure, Leg};
+use super::variant::Variant;
 use super::workload::Workload;
 
 /// Something that is measured in a world of its own.
@@ -34,12 +34,9 @@ pub(super) enum Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = |contender: &Contender| {
-            let leg = contender.leg.as_str();
-            match (&contender.leg, contender.verification) {
-                (Leg::Operator, verification) => format!("{leg}, verification {verification:?}"),
-                _ => leg.to_owned(),
-            }
+        let who = |contender: &Contender| match &contender.leg {
+            Leg::Operator => contender.variant.to_string(),
+            other => other.as_str().to_owned(),
         };
         match self {
             Self::Life {
@@ -98,7 +95,8 @@ impl Plan {
             let contenders = self.contenders.iter().cloned();
             if self.workloads.contains(&Workload::W7) {
                 let latency = |contender| Step::Latency { contender, run };
-                steps.extend(contenders.clone().map(latency));
+                let contenders = contenders.clone().filter(has_latency_of_its_own);
+                steps.extend(contenders.map(latency));
             }
             if self.workloads.contains(&Workload::W9) {
                 let operator = contenders.filter(is_default);
@@ -135,7 +133,16 @@ impl Plan {
 
 /// Whether it is the operator as it is by default.
 pub(super) fn is_default(contender: &Contender) -> bool {
-    contender.leg == Leg::Operator && contender.verification == Verification::On
+    contender.leg == Leg::Operator && contender.variant == Variant::Default
+}
+
+/// Whether the time that it takes for a single access says something that others do not.
+fn has_latency_of_its_own(contender: &Contender) -> bool {
+    contender.leg != Leg::Operator
+        || matches!(
+            contender.variant,
+            Variant::Default | Variant::VerificationOff
+        )
 }
 
 const RATE: &str = "accesses_per_second";
@@ -171,16 +178,16 @@ mod tests {
 
     use super::*;
 
-    fn contender(verification: Verification) -> Contender {
-        Contender::operator(Path::new("operator"), verification)
+    fn contender(variant: Variant) -> Contender {
+        Contender::operator(Path::new("operator"), variant)
     }
 
     fn plan(workloads: &[Workload], accesses: &[usize], runs: usize) -> Plan {
         let naive = Contender::baseline(Leg::Naive).expect("this program");
         Plan {
             contenders: vec![
-                contender(Verification::On),
-                contender(Verification::Off),
+                contender(Variant::Default),
+                contender(Variant::VerificationOff),
                 naive,
             ],
             null_writer: true,
@@ -198,14 +205,14 @@ mod tests {
     fn legs_take_turns_and_each_run_begins_with_another() {
         let shown = shown(&plan(&[Workload::W1], &[300], 2));
         let expected = [
-            "run 1: operator, verification On: W1 with 300 accesses",
+            "run 1: operator: W1 with 300 accesses",
             "run 1: null-writer: 300 accesses",
-            "run 1: operator, verification Off: W1 with 300 accesses",
+            "run 1: operator, verification off: W1 with 300 accesses",
             "run 1: naive: W1 with 300 accesses",
             "run 2: null-writer: 300 accesses",
-            "run 2: operator, verification Off: W1 with 300 accesses",
+            "run 2: operator, verification off: W1 with 300 accesses",
             "run 2: naive: W1 with 300 accesses",
-            "run 2: operator, verification On: W1 with 300 accesses",
+            "run 2: operator: W1 with 300 accesses",
         ];
         assert_eq!(shown, expected);
     }
@@ -214,23 +221,23 @@ mod tests {
     fn what_needs_no_fleet_is_measured_once_a_run() {
         let shown = shown(&plan(&[Workload::W7, Workload::W9], &[100, 1000], 1));
         let expected = [
-            "run 1: operator, verification On: W7, single accesses",
-            "run 1: operator, verification Off: W7, single accesses",
+            "run 1: operator: W7, single accesses",
+            "run 1: operator, verification off: W7, single accesses",
             "run 1: naive: W7, single accesses",
-            "run 1: operator, verification On: W9, foreign Secrets",
+            "run 1: operator: W9, foreign Secrets",
         ];
         assert_eq!(shown, expected);
     }
 
     #[test]
-    fn without_verification_only_the_first_issue_is_measured() {
+    fn of_what_differs_only_the_first_issue_is_measured() {
         let shown = shown(&plan(&[Workload::W5, Workload::W7], &[100], 1));
         let lives = &shown[..4];
         let expected = [
-            "run 1: operator, verification On: W1, W5, W7 with 100 accesses",
-            "run 1: operator, verification Off: W1 with 100 accesses",
+            "run 1: operator: W1, W5, W7 with 100 accesses",
+            "run 1: operator, verification off: W1 with 100 accesses",
             "run 1: naive: W1, W5, W7 with 100 accesses",
-            "run 1: operator, verification On: W7, single accesses",
+            "run 1: operator: W7, single accesses",
         ];
         assert_eq!(lives, expected);
     }

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::accesses::name;
 use super::error::Error;
 use super::stub_target::StubTarget;
+use super::variant::SHARERS;
 use crate::control_plane::{ControlPlane, Options, client_of};
 use crate::demo::install;
 use crate::demo::names::{OPERATOR, TOKEN_KEY, TOKEN_SECRET};
@@ -103,6 +104,7 @@ impl World {
         self.fill_in(text)
             .replace("{name}", &name(number))
             .replace("{cluster}", &cluster(number))
+            .replace("{shared_cluster}", &cluster(number / SHARERS))
             .replace("{cluster_id}", id)
     }
 
