@@ -21,6 +21,9 @@ LABEL org.opencontainers.image.title="do-cluster-access" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# What is longer, the page of a list, say, goes back to the kernel as soon as it is read. By itself, glibc takes the first
+# such text for what is usual, and keeps the next ones among what lives long.
+ENV GLIBC_TUNABLES=glibc.malloc.mmap_threshold=65536
 COPY --from=build /root-file-system /
 # Nobody in particular; by number, so that the kubelet can tell that it is not root.
 USER 65532:65532

@@ -85,10 +85,9 @@ impl Listing {
         } else if has_next || missing {
             Err(ErrorKind::Incomplete)
         } else {
-            Ok(Progress::Complete(Answer {
-                value: std::mem::take(&mut self.clusters),
-                meta,
-            }))
+            let mut value = std::mem::take(&mut self.clusters);
+            value.shrink_to_fit();
+            Ok(Progress::Complete(Answer { value, meta }))
         }
     }
 }

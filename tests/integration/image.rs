@@ -70,6 +70,9 @@ fn the_image_runs_as_nobody_in_particular_and_says_what_it_is() {
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Entrypoint"], json!(["/do-cluster-access"]));
     assert_eq!(config["Cmd"], json!(["run"]));
+    let set = config["Env"].as_array().unwrap();
+    let tunables = json!("GLIBC_TUNABLES=glibc.malloc.mmap_threshold=65536");
+    assert!(set.contains(&tunables), "{set:?}");
     let labels = &config["Labels"];
     let version = &labels["org.opencontainers.image.version"];
     assert_eq!(version, env!("CARGO_PKG_VERSION"));

@@ -20,6 +20,8 @@ use crate::demo::operator::Operator;
 
 /// A rate limit that nothing here reaches.
 const NO_LIMIT: &str = "100000000";
+/// What the operator's image sets.
+const ENVIRONMENT: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=65536");
 
 /// A process, and what it works on. In all texts `{kubeconfig}`, `{digitalocean}`, `{token}`, `{namespace}`,
 /// and in those for one access `{name}`, `{cluster}` and `{cluster_id}`, are replaced.
@@ -72,7 +74,9 @@ impl Contender {
                 .chain(arguments.map(ToOwned::to_owned))
                 .chain(more)
                 .collect(),
-            environment: BTreeMap::new(),
+            environment: [ENVIRONMENT]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             manifests: Vec::new(),
             object: access(variant.fields()),
             secret: "{name}-kubeconfig".to_owned(),
@@ -233,6 +237,13 @@ fn access(fields: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_operator_is_measured_as_its_image_runs_it() {
+        let dockerfile = include_str!("../../../Dockerfile");
+        let (name, value) = ENVIRONMENT;
+        assert!(dockerfile.contains(&format!("\nENV {name}={value}\n")));
+    }
 
     #[test]
     fn a_leg_file_names_a_command_and_what_it_works_on() {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command as Blocking, Stdio};
 
+use serde_json::Value;
 use tokio::process::Command;
 
 use super::layout::{Directory, Image};
@@ -38,7 +39,7 @@ impl Container {
         let container = Self {
             root,
             entrypoint: entrypoint.unwrap().to_owned(),
-            environment: Vec::new(),
+            environment: environment(&image.config["config"]["Env"]),
         };
         container.put("etc/hosts", "127.0.0.1 localhost\n");
         container
@@ -78,6 +79,16 @@ impl Container {
             .kill_on_drop(true);
         command
     }
+}
+
+/// What an image sets, `NAME=value` each.
+fn environment(set: &Value) -> Vec<(String, String)> {
+    let set = set.as_array().into_iter().flatten();
+    set.map(|set| {
+        let (name, value) = set.as_str().unwrap().split_once('=').unwrap();
+        (name.to_owned(), value.to_owned())
+    })
+    .collect()
 }
 
 /// By the kernel's word: the process is 65532, has no capability, cannot gain one, and cannot write anywhere.
