@@ -115,6 +115,15 @@ pub struct DOClusterAccessSpec {
 }
 
 impl DOClusterAccessSpec {
+    /// The outputs in force of the access called `name`, the default one included, in the order of the spec.
+    #[must_use]
+    pub fn effective_outputs(&self, name: &str) -> Vec<Output> {
+        match &self.outputs {
+            Some(outputs) => outputs.clone(),
+            None => vec![Output::kubeconfig(format!("{name}{DEFAULT_OUTPUT_SUFFIX}"))],
+        }
+    }
+
     /// The lifetime to ask for, in seconds.
     #[must_use]
     pub fn effective_expiry_seconds(&self) -> i64 {
@@ -132,13 +141,8 @@ impl DOClusterAccess {
     /// The outputs in force, the default one included, in the order of the spec.
     #[must_use]
     pub fn effective_outputs(&self) -> Vec<Output> {
-        match &self.spec.outputs {
-            Some(outputs) => outputs.clone(),
-            None => vec![Output::kubeconfig(format!(
-                "{}{DEFAULT_OUTPUT_SUFFIX}",
-                self.metadata.name.as_deref().unwrap_or_default()
-            ))],
-        }
+        let name = self.metadata.name.as_deref().unwrap_or_default();
+        self.spec.effective_outputs(name)
     }
 }
 
@@ -468,17 +472,6 @@ pub struct DOClusterAccessStatus {
     /// Value of the annotation doclusteraccess.dev/rotate that was acted on last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotate_request: Option<String>,
-}
-
-impl DOClusterAccessStatus {
-    /// Gives back the memory that its lists have for more.
-    pub fn shrink_to_fit(&mut self) {
-        self.conditions.shrink_to_fit();
-        self.outputs.shrink_to_fit();
-        if let Some(credential) = &mut self.credential {
-            credential.groups.shrink_to_fit();
-        }
-    }
 }
 
 /// Facts of the cluster, as DigitalOcean told them last.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::cache::{Cache, Versioned};
 use super::key::{ObjectKey, TokenSource};
+use super::known::KnownAccess;
 use super::subject::token_source;
-use crate::api::{DEFAULT_OUTPUT_SUFFIX, DOAccount, DOClusterAccess, Output};
+use crate::api::{DEFAULT_OUTPUT_SUFFIX, DOAccount, DOClusterAccess, DOClusterAccessSpec, Output};
 use crate::outputs::FoundMetadata;
 use crate::rotation::EpochSeconds;
 
@@ -14,7 +15,7 @@ use crate::rotation::EpochSeconds;
 #[derive(Debug, Default)]
 pub struct Caches {
     /// The accesses.
-    pub accesses: Cache<DOClusterAccess>,
+    pub accesses: Cache<KnownAccess>,
     /// The DOAccounts, in no namespace.
     pub accounts: Cache<DOAccount>,
     /// The Secrets that bear our label.
@@ -25,15 +26,6 @@ pub struct Caches {
     claims: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
     /// The cluster that an access names, or led to last (its id in lower case, or its name), and the access.
     by_cluster: BTreeSet<(Arc<str>, ObjectKey)>,
-}
-
-impl Versioned for DOClusterAccess {
-    fn resource_version(&self) -> &str {
-        self.metadata
-            .resource_version
-            .as_deref()
-            .unwrap_or_default()
-    }
 }
 
 impl Versioned for DOAccount {
@@ -55,12 +47,7 @@ impl Caches {
     /// When the published credential of an access expires, as its status says.
     #[must_use]
     pub fn expires_at(&self, key: &ObjectKey) -> Option<EpochSeconds> {
-        let access = self.accesses.get(key)?;
-        let credential = access.status.as_ref()?.credential.as_ref()?;
-        credential
-            .expires_at
-            .as_ref()
-            .map(|time| time.0.as_second())
+        self.accesses.get(key)?.expires_at
     }
 
     /// Whether there is an access with this UID in `namespace`.
@@ -68,7 +55,7 @@ impl Caches {
     pub fn access_exists(&self, namespace: &str, uid: &str) -> bool {
         self.accesses
             .in_namespace(namespace)
-            .any(|(_, access)| access.metadata.uid.as_deref() == Some(uid))
+            .any(|(_, access)| access.uid.as_deref() == Some(uid))
     }
 
     /// The DOAccount of this name.
@@ -84,7 +71,7 @@ impl Caches {
         let users = self
             .accesses
             .iter()
-            .filter(|(key, access)| token_source(key, access) == account);
+            .filter(|(key, access)| token_source(key, &access.spec) == account);
         users.map(|(key, _)| key.clone()).collect()
     }
 
@@ -112,21 +99,21 @@ impl Caches {
         secret: &ObjectKey,
         could: impl Fn(&Output) -> bool,
     ) -> Option<Arc<str>> {
-        let age = |access: &DOClusterAccess| {
-            let created = access.metadata.creation_timestamp.as_ref();
-            (created.map(|time| time.0), access.metadata.uid.clone())
-        };
-        let ours = age(access);
-        let names_it = |other: &DOClusterAccess| {
-            let outputs = other.effective_outputs();
+        let created_at = access.metadata.creation_timestamp.as_ref();
+        let ours = (
+            created_at.map(|time| time.0),
+            access.metadata.uid.as_deref(),
+        );
+        let names_it = |key: &ObjectKey, other: &KnownAccess| {
+            let outputs = other.spec.effective_outputs(&key.name);
             let mut same = outputs.iter();
             same.any(|output| *output.secret_name == *secret.name && could(output))
         };
         let is_older = |key: &ObjectKey| {
             self.accesses.get(key).is_some_and(|other| {
-                other.metadata.deletion_timestamp.is_none()
-                    && age(&other) < ours
-                    && names_it(&other)
+                other.deleted_at.is_none()
+                    && (other.created_at, other.uid.as_deref()) < ours
+                    && names_it(key, &other)
             })
         };
         let claimants = self.claimants(secret);
@@ -138,7 +125,7 @@ impl Caches {
         &'a self,
         id: &'a str,
         name: Option<&'a str>,
-    ) -> impl Iterator<Item = (&'a ObjectKey, Arc<DOClusterAccess>)> {
+    ) -> impl Iterator<Item = (&'a ObjectKey, Arc<KnownAccess>)> {
         let clusters = [Some(id), name].into_iter().flatten();
         let keys: BTreeSet<_> = clusters
             .flat_map(|cluster| under(&self.by_cluster, cluster))
@@ -151,8 +138,8 @@ impl Caches {
     fn follow_cluster(
         &mut self,
         key: &ObjectKey,
-        before: Option<&DOClusterAccess>,
-        after: Option<&DOClusterAccess>,
+        before: Option<&KnownAccess>,
+        after: Option<&KnownAccess>,
     ) {
         let before: BTreeSet<Arc<str>> = before.into_iter().flat_map(clusters_of).collect();
         let after: BTreeSet<Arc<str>> = after.into_iter().flat_map(clusters_of).collect();
@@ -169,13 +156,10 @@ impl Caches {
     pub fn observe_access(
         &mut self,
         key: &ObjectKey,
-        mut access: DOClusterAccess,
+        access: DOClusterAccess,
     ) -> (bool, Vec<ObjectKey>) {
-        if let Some(status) = &mut access.status {
-            status.shrink_to_fit();
-        }
         let before = self.accesses.get(key);
-        if !self.accesses.observe(key, access) {
+        if !self.accesses.observe(key, KnownAccess::of(access)) {
             return (false, Vec::new());
         }
         let after = self.accesses.get(key);
@@ -185,14 +169,16 @@ impl Caches {
             .as_ref()
             .zip(after.as_ref())
             .is_some_and(|(before, after)| {
-                before.metadata.uid == after.metadata.uid
-                    && before.spec.outputs == after.spec.outputs
+                before.uid == after.uid && before.spec.outputs == after.spec.outputs
             });
         if same_claims {
             return (true, Vec::new());
         }
         let released = self.unclaim(key, before.as_deref());
-        for secret in after.iter().flat_map(|access| explicit_claims(key, access)) {
+        for secret in after
+            .iter()
+            .flat_map(|access| explicit_claims(key, &access.spec))
+        {
             self.claims.entry(secret).or_default().insert(key.clone());
         }
         (true, released)
@@ -236,11 +222,11 @@ impl Caches {
         concerned
     }
 
-    fn unclaim(&mut self, key: &ObjectKey, access: Option<&DOClusterAccess>) -> Vec<ObjectKey> {
+    fn unclaim(&mut self, key: &ObjectKey, access: Option<&KnownAccess>) -> Vec<ObjectKey> {
         let Some(access) = access else {
             return Vec::new();
         };
-        for secret in explicit_claims(key, access) {
+        for secret in explicit_claims(key, &access.spec) {
             if let Some(claimants) = self.claims.get_mut(&secret) {
                 claimants.remove(key);
                 if claimants.is_empty() {
@@ -248,7 +234,7 @@ impl Caches {
                 }
             }
         }
-        let outputs = access.effective_outputs();
+        let outputs = access.spec.effective_outputs(&key.name);
         let secrets = outputs
             .iter()
             .map(|output| ObjectKey::new(&key.namespace, &output.secret_name));
@@ -348,13 +334,11 @@ fn access_key(secret: &FoundMetadata) -> Option<ObjectKey> {
 }
 
 /// What `access` calls its cluster, and the id that it led to last.
-fn clusters_of(access: &DOClusterAccess) -> impl Iterator<Item = Arc<str>> {
+fn clusters_of(access: &KnownAccess) -> impl Iterator<Item = Arc<str>> {
     let spec = &access.spec.cluster;
-    let status = access.status.as_ref();
-    let status = status.and_then(|status| status.cluster.as_ref()?.id.as_ref());
-    let ids = spec.id.iter().chain(status);
-    ids.map(|id| id.to_ascii_lowercase().into())
-        .chain(spec.name.as_deref().map(Arc::from))
+    let id = spec.id.as_deref().map(|id| id.to_ascii_lowercase().into());
+    let name = spec.name.as_deref().map(Arc::from);
+    id.into_iter().chain(access.cluster_id.clone()).chain(name)
 }
 
 /// The keys that an index has under a name, in order.
@@ -369,9 +353,9 @@ fn under<'a>(
         .map(|(_, key)| key)
 }
 
-/// The Secrets that the outputs of `access` name. Without any, its name says it.
-fn explicit_claims(key: &ObjectKey, access: &DOClusterAccess) -> Vec<ObjectKey> {
-    let outputs = access.spec.outputs.iter().flatten();
+/// The Secrets that the outputs in `spec` name. Without any, its name says it.
+fn explicit_claims(key: &ObjectKey, spec: &DOClusterAccessSpec) -> Vec<ObjectKey> {
+    let outputs = spec.outputs.iter().flatten();
     outputs
         .map(|output| ObjectKey::new(&key.namespace, &output.secret_name))
         .collect()

@@ -16,6 +16,7 @@ mod exhaustive;
 mod gate;
 mod issue;
 mod key;
+mod known;
 mod kubernetes;
 pub mod lease;
 mod memory;
@@ -311,11 +312,8 @@ impl Controller {
             return None;
         };
         let access = self.context.caches().accesses.get(key)?;
-        let metadata = &access.metadata;
-        metadata
-            .uid
-            .clone()
-            .filter(|_| metadata.deletion_timestamp.is_none())
+        let uid = access.uid.as_deref().map(str::to_owned);
+        uid.filter(|_| access.deleted_at.is_none())
     }
 
     /// Starts what can run; says whether a worker is left without work.

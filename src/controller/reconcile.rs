@@ -27,8 +27,9 @@ use crate::status::{Finding, Verification};
 /// look after.
 pub(super) async fn reconcile(context: &Context, key: &ObjectKey) -> Option<EpochSeconds> {
     let access = context.caches().accesses.get(key);
-    let access = access.filter(|access| access.metadata.deletion_timestamp.is_none());
-    let Some(subject) = access.and_then(|access| Subject::new(key, access)) else {
+    let access = access.filter(|access| access.deleted_at.is_none());
+    let subject = access.and_then(|access| Subject::new(key, access.object(key)));
+    let Some(subject) = subject else {
         context.tokens().detach(key);
         return None;
     };

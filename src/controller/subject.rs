@@ -1,10 +1,9 @@
 //! One access, and what its spec comes to.
 
-use std::sync::Arc;
-
 use super::key::{ObjectKey, SecretKey, TokenSource};
 use crate::api::{
-    DEFAULT_ACCOUNT, DOClusterAccess, DOClusterAccessStatus, Output, ROTATE_ANNOTATION,
+    DEFAULT_ACCOUNT, DOClusterAccess, DOClusterAccessSpec, DOClusterAccessStatus, Output,
+    ROTATE_ANNOTATION,
 };
 use crate::outputs::{Facts, Placement, issue_hash, same_cluster_reference};
 use crate::rotation::{EpochSeconds, Issue, Wanted};
@@ -15,7 +14,7 @@ pub(super) struct Subject {
     /// Namespace and name.
     pub key: ObjectKey,
     /// The access, as the cache had it when the run began.
-    pub access: Arc<DOClusterAccess>,
+    pub access: Box<DOClusterAccess>,
     /// Where its Secrets go.
     pub placement: Placement,
     /// Its outputs, the default one included.
@@ -33,7 +32,7 @@ pub(super) struct Subject {
 impl Subject {
     /// `None` for an object that no API server has stored.
     #[must_use]
-    pub(super) fn new(key: &ObjectKey, access: Arc<DOClusterAccess>) -> Option<Self> {
+    pub(super) fn new(key: &ObjectKey, access: DOClusterAccess) -> Option<Self> {
         let placement = Placement::of(&access)?;
         let wanted = Wanted {
             uid: placement.owner.uid.clone(),
@@ -53,12 +52,12 @@ impl Subject {
                 .as_ref()
                 .and_then(|annotations| annotations.get(ROTATE_ANNOTATION).cloned()),
         };
-        let source = token_source(key, &access);
+        let source = token_source(key, &access.spec);
         let facts = remembered_facts(&access);
         let outputs = access.effective_outputs();
         Some(Self {
             key: key.clone(),
-            access,
+            access: Box::new(access),
             placement,
             outputs,
             wanted,
@@ -100,10 +99,10 @@ fn remembered_facts(access: &DOClusterAccess) -> Option<Facts> {
     Facts::remembered(access.status.as_ref()?.cluster.as_ref()?)
 }
 
-/// What the API token of `access` is known by: a Secret of its own namespace, or a DOAccount.
+/// What the API token of an access is known by: a Secret of its own namespace, or a DOAccount.
 #[must_use]
-pub(super) fn token_source(key: &ObjectKey, access: &DOClusterAccess) -> TokenSource {
-    match (&access.spec.token_secret_ref, &access.spec.account_ref) {
+pub(super) fn token_source(key: &ObjectKey, spec: &DOClusterAccessSpec) -> TokenSource {
+    match (&spec.token_secret_ref, &spec.account_ref) {
         (Some(secret), _) => TokenSource::Secret(SecretKey {
             namespace: key.namespace.clone(),
             name: secret.name.as_str().into(),

@@ -11,7 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 
 use super::families::Description;
-use crate::api::{ConditionStatus, ConditionType, DOClusterAccess, Reason};
+use crate::api::{ConditionStatus, ConditionType, DOClusterAccessStatus, Reason};
 use crate::controller::{Context, ObjectKey};
 
 /// Reads the series of a context.
@@ -76,7 +76,7 @@ impl ContextCollector {
         ]
         .map(Series::of);
         for (key, access) in self.context.caches().accesses.iter() {
-            add(&mut families, key, access);
+            add(&mut families, key, access.status().as_ref());
         }
         families
     }
@@ -110,10 +110,9 @@ impl ContextCollector {
 }
 
 /// Adds the series of one access.
-fn add(families: &mut [Series; 6], key: &ObjectKey, access: &DOClusterAccess) {
+fn add(families: &mut [Series; 6], key: &ObjectKey, status: Option<&DOClusterAccessStatus>) {
     let [expiration, renewal, verified_at, ready, synced, verified] = families;
     let labels = [&*key.namespace, &*key.name];
-    let status = access.status.as_ref();
     let conditions = status.map_or(&[][..], |status| &status.conditions);
     let is_ready = ConditionType::Ready.of(conditions).is_some_and(holds);
     ready.push(&labels, truth(is_ready));

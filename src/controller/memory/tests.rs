@@ -14,7 +14,7 @@ fn access() -> DOClusterAccess {
 }
 
 fn subject(access: DOClusterAccess) -> Subject {
-    Subject::new(&ObjectKey::new("team-a", "prod"), Arc::new(access)).unwrap()
+    Subject::new(&ObjectKey::new("team-a", "prod"), access).unwrap()
 }
 
 fn output(name: &str) -> Output {

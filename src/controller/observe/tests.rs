@@ -27,7 +27,7 @@ fn access(name: &str, uid: &str, outputs: &Value) -> DOClusterAccess {
 
 fn subject(outputs: &Value) -> Subject {
     let key = ObjectKey::new("team-a", "prod");
-    let mut subject = Subject::new(&key, Arc::new(access("prod", UID, outputs))).unwrap();
+    let mut subject = Subject::new(&key, access("prod", UID, outputs)).unwrap();
     subject.facts = Some(facts());
     subject
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::super::context::Context;
 use super::super::key::{Key, ObjectKey};
+use super::super::known::KnownAccess;
 use super::super::memory::Draft;
 use super::super::observe::Observation;
 use super::super::shared::SharedKey;
 use super::Run;
-use crate::api::DOClusterAccess;
 use crate::digitalocean::TokenFingerprint;
 use crate::rotation::{EpochSeconds, IssueReason};
 
@@ -145,14 +145,11 @@ pub(super) fn may_share(reason: IssueReason) -> bool {
 }
 
 /// Whether `access` asks for the lifetime of `key`.
-fn has_lifetime(access: &DOClusterAccess, key: &SharedKey) -> bool {
+fn has_lifetime(access: &KnownAccess, key: &SharedKey) -> bool {
     access.spec.effective_expiry_seconds() == key.expiry_seconds
 }
 
 /// Whether the reference of `access` led to the cluster of `key` last.
-fn led_to(access: &DOClusterAccess, key: &SharedKey) -> bool {
-    let status = access.status.as_ref();
-    let cluster = status.and_then(|status| status.cluster.as_ref());
-    let id = cluster.and_then(|cluster| cluster.id.as_ref());
-    id.is_some_and(|id| id.eq_ignore_ascii_case(&key.cluster_id))
+fn led_to(access: &KnownAccess, key: &SharedKey) -> bool {
+    access.cluster_id.as_deref() == Some(&key.cluster_id)
 }
