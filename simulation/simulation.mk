@@ -13,8 +13,9 @@ MINUTES ?= 60
 simulate: need-cargo ## the operator under faults in virtual time, every invariant checked (SEEDS=10000, WEEKS=300)
 	@$(SIMULATE) run --seeds $(SEEDS) --weeks $(WEEKS)
 
-storms: need-cargo ## 10,000 accesses due at once; either side out for ten minutes in the middle of many renewals
+storms: need-cargo ## 10,000 accesses due at once; an hour in which nothing is due; either side out for ten minutes in the middle of many renewals
 	@$(SIMULATE) rush
+	@$(SIMULATE) idle
 	@$(SIMULATE) outage
 
 # The weeks come first and take longest: the seeds after them are as many as there is time for.

@@ -18,6 +18,7 @@ pub mod chronicle;
 pub mod deeds;
 pub mod doors;
 pub mod draw;
+pub mod idle;
 pub mod journal;
 pub mod log;
 pub mod outage;

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use do_cluster_access_simulation::checks::{Violation, check};
 use do_cluster_access_simulation::chronicle::Chronicle;
 use do_cluster_access_simulation::draw::{Shape, draw};
+use do_cluster_access_simulation::idle::{self, Idle};
 use do_cluster_access_simulation::outage::Outage;
 use do_cluster_access_simulation::panics;
 use do_cluster_access_simulation::run::{Record, run, run_and_listen};
@@ -40,6 +41,12 @@ enum Command {
     Replay(One),
     /// 500 accesses, and one side out for ten minutes in the middle of their renewals.
     Outage,
+    /// 1,000 accesses that have what they asked for, and an hour in which nothing is due.
+    Idle {
+        /// Where figures go, a line of JSON each, as `make bench` keeps them.
+        #[arg(long)]
+        figures: Option<PathBuf>,
+    },
     /// 10,000 accesses of one API token that become due at once, and 2,000 of the same age.
     Rush {
         /// Requests an hour that somebody else makes with the same token, in bunches: beyond what is left of
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
         Command::Run(many) => run_many(&many),
         Command::Replay(one) => replay(&one),
         Command::Outage => outages(),
+        Command::Idle { figures } => idle(figures.as_deref()),
         Command::Rush { others, figures } => rushes(others, figures.as_deref()),
     }
 }
@@ -120,12 +128,7 @@ fn rushes(others: u32, figures: Option<&Path>) -> ExitCode {
     let scene = format!("10,000 accesses due at once, {others} requests an hour by others");
     let rush = Rush { others }.play();
     sound &= tell(&scene, &rush);
-    if let Some(file) = figures
-        && let Err(error) = std::fs::write(file, lines(&rush))
-    {
-        anstream::eprintln!("{}: {error}", file.display());
-        return ExitCode::FAILURE;
-    }
+    sound &= write(figures, &lines("W6", 10_000, &rush));
     if sound {
         ExitCode::SUCCESS
     } else {
@@ -133,16 +136,47 @@ fn rushes(others: u32, figures: Option<&Path>) -> ExitCode {
     }
 }
 
-/// What was measured in a rush, a line of JSON for each figure.
-fn lines(rush: &Findings) -> String {
+/// Plays an hour in which nothing is due, with and without verification; says what each came to.
+fn idle(figures: Option<&Path>) -> ExitCode {
+    let mut sound = true;
+    let mut measured = String::new();
+    for hour in Idle::ALL {
+        let findings = hour.play();
+        let verification = if hour.verification { "on" } else { "off" };
+        let scene = format!(
+            "{} accesses and an idle hour, verification {verification}",
+            idle::ACCESSES
+        );
+        sound &= tell(&scene, &findings);
+        measured += &lines("W4", idle::ACCESSES, &findings);
+    }
+    sound &= write(figures, &measured);
+    if sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Writes figures where they are wanted; says whether it could.
+fn write(file: Option<&Path>, figures: &str) -> bool {
+    let Some(file) = file else { return true };
+    let written = std::fs::write(file, figures);
+    if let Err(error) = &written {
+        anstream::eprintln!("{}: {error}", file.display());
+    }
+    written.is_ok()
+}
+
+/// What was measured in a scene, a line of JSON for each figure.
+fn lines(workload: &str, n: usize, findings: &Findings) -> String {
     let line = |(metric, value): &(&str, f64)| {
-        let (workload, n, leg, run) = ("W6", 10_000, "operator", 1);
         let line = serde_json::json!({
-            "workload": workload, "n": n, "leg": leg, "run": run, "metric": metric, "value": value,
+            "workload": workload, "n": n, "leg": "operator", "run": 1, "metric": metric, "value": value,
         });
         format!("{line}\n")
     };
-    rush.measured.iter().map(line).collect()
+    findings.measured.iter().map(line).collect()
 }
 
 /// Says what a scene came to, and whether all was as it must be.

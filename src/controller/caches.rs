@@ -252,7 +252,7 @@ impl Caches {
     /// Takes over a Secret unless a newer version is there. Says which accesses it concerns: the
     /// one that it belongs to, and the one that it belonged to before.
     pub fn observe_secret(&mut self, secret: FoundMetadata) -> Vec<ObjectKey> {
-        let key = ObjectKey::new(&secret.namespace, &secret.name);
+        let key = secret_key(&secret);
         let before = self.secrets.get(&key);
         let uid = secret.access_uid().map(Arc::from);
         if !self.secrets.observe(&key, secret) {
@@ -323,6 +323,14 @@ impl Caches {
             self.secrets_by_access.remove(&(uid.into(), key.clone()));
         }
         access_key(secret).into_iter().collect()
+    }
+}
+
+/// The key of a Secret: text that is kept anyway.
+pub(super) fn secret_key(secret: &FoundMetadata) -> ObjectKey {
+    ObjectKey {
+        namespace: secret.namespace.clone(),
+        name: secret.name.clone(),
     }
 }
 

@@ -508,7 +508,7 @@ fn named(subject: &Subject, secret: &FoundMetadata) -> bool {
     subject
         .outputs
         .iter()
-        .any(|output| output.secret_name == secret.name)
+        .any(|output| *output.secret_name == *secret.name)
 }
 
 /// The versions (UID, resource version) of Secrets that are right although their metadata does not

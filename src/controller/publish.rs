@@ -184,7 +184,7 @@ async fn remove(
     if owned && deletes && applied {
         context.kubernetes.delete_secret(secret).await?;
         info!(
-            secret = secret.name,
+            secret = &*secret.name,
             "deleted a Secret that is no longer an output"
         );
         return Ok(());
@@ -206,7 +206,7 @@ async fn remove(
             context.wake(Key::Access(other));
         }
         info!(
-            secret = secret.name,
+            secret = &*secret.name,
             "released a Secret that is no longer an output"
         );
     }

@@ -17,6 +17,7 @@ use kube::{Api, Resource, ResourceExt};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::caches::secret_key;
 use super::context::Context;
 use super::key::{Key, ObjectKey, TokenSource};
 use super::watched::Watched;
@@ -427,7 +428,7 @@ fn take_over_secret(
 ) -> Vec<ObjectKey> {
     let observe = |secret: PartialObjectMeta<Secret>| {
         let metadata = FoundMetadata::new(&secret.metadata)?;
-        let key = ObjectKey::new(&metadata.namespace, &metadata.name);
+        let key = secret_key(&metadata);
         Some((key, context.caches().observe_secret(metadata)))
     };
     match event {
@@ -455,11 +456,11 @@ fn take_over_secret(
                 return Vec::new();
             };
             debug!(
-                namespace = metadata.namespace,
-                secret = metadata.name,
+                namespace = &*metadata.namespace,
+                secret = &*metadata.name,
                 "a Secret of ours is gone"
             );
-            let key = ObjectKey::new(&metadata.namespace, &metadata.name);
+            let key = secret_key(&metadata);
             context
                 .caches()
                 .remove_secret(&key, &metadata.resource_version)

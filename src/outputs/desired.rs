@@ -235,8 +235,8 @@ impl DesiredSecret {
         annotations
             .retain(|key, _| !key.starts_with("doclusteraccess.dev/") || kept.contains_key(key));
         Some(Self {
-            namespace: metadata.namespace.clone(),
-            name: metadata.name.clone(),
+            namespace: metadata.namespace.to_string(),
+            name: metadata.name.to_string(),
             secret_type: found.secret_type.clone(),
             labels,
             annotations,

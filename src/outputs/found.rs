@@ -1,6 +1,7 @@
 //! A Secret as it was found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -15,9 +16,9 @@ use crate::api::DOClusterAccess;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundMetadata {
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
     /// UID.
     pub uid: String,
     /// Resource version.
@@ -49,8 +50,8 @@ impl FoundMetadata {
             annotations.retain(|name, value| said.get(name) != Some(value));
         }
         Some(Self {
-            namespace: metadata.namespace.clone()?,
-            name: metadata.name.clone()?,
+            namespace: metadata.namespace.as_deref()?.into(),
+            name: metadata.name.as_deref()?.into(),
             uid: metadata.uid.clone()?,
             resource_version: metadata.resource_version.clone()?,
             labels: metadata.labels.clone().into_iter().flatten().collect(),

@@ -12,7 +12,7 @@ pub(super) fn check(chronicle: &Chronicle<'_>) -> Vec<Violation> {
     for life in &chronicle.secrets {
         for version in life.versions.iter().filter(|version| version.ours) {
             let owner = version.access_uid().and_then(|uid| chronicle.access(uid));
-            if owner.is_some_and(|owner| owner.namespace != version.found.metadata.namespace) {
+            if owner.is_some_and(|owner| *owner.namespace != *version.found.metadata.namespace) {
                 violations.push(Violation::new(
                     "I9 isolation",
                     version.at,

@@ -74,7 +74,7 @@ pub(super) fn wanted_until(
         .filter(|spec| spec.version > version.version)
         .find(|spec| {
             let outputs = spec.object.effective_outputs();
-            !outputs.iter().any(|output| output.secret_name == *name)
+            !outputs.iter().any(|output| *output.secret_name == **name)
         })
         .map(|spec| spec.at);
     [replaced, gone, deleted, unwanted]

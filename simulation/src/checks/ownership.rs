@@ -23,8 +23,9 @@ fn overwritten(chronicle: &Chronicle<'_>, life: &SecretLife) -> Vec<Violation> {
         {
             let adopts = access.specs_between(access.born, version.at).any(|spec| {
                 let mut outputs = spec.outputs.iter().flatten();
-                outputs
-                    .any(|output| output.secret_name == version.found.metadata.name && output.adopt)
+                outputs.any(|output| {
+                    *output.secret_name == *version.found.metadata.name && output.adopt
+                })
             });
             // Somebody else may have changed the mark of what was ours all along.
             let before = &life.versions[..index];

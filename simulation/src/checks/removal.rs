@@ -47,6 +47,6 @@ fn may_be_removed(chronicle: &Chronicle<'_>, life: &SecretLife) -> bool {
     let shortly_before = *at - SignedDuration::from_secs(200);
     access.specs_between(shortly_before, *at).any(|spec| {
         let mut outputs = spec.outputs.iter().flatten();
-        !outputs.any(|output| output.secret_name == *name)
+        !outputs.any(|output| *output.secret_name == **name)
     })
 }

@@ -67,7 +67,7 @@ fn secret(name: &str, owner: Option<(&str, &str)>, resource_version: &str) -> Fo
 fn secrets_of(caches: &Caches, uid: &str) -> Vec<String> {
     caches
         .secrets_of(uid)
-        .map(|secret| secret.name.clone())
+        .map(|secret| secret.name.to_string())
         .collect()
 }
 
